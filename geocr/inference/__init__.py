@@ -1,0 +1,1 @@
+"""Floor 4: plan a scene, run it, write it."""

@@ -1,0 +1,1 @@
+"""Floor 2: rasters in, rasters out. Windows are read lazily; nothing here holds a scene."""

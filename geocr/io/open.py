@@ -1,0 +1,220 @@
+"""`open_scene`: from two paths to one aligned scene, with every decision said aloud."""
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.io import DatasetReader
+from rasterio.warp import transform_bounds
+
+from geocr.core.bands import L1C_BANDS, L2A_BANDS, S1_BANDS, canonical_s1_band, canonical_s2_band, parse_s2_bands
+from geocr.core.errors import BandError, GeoreferenceError, InputError, UnitsError
+from geocr.core.types import NumberArray
+from geocr.io.grid import SceneGrid
+from geocr.io.raster import RasterReader
+from geocr.io.sar import SarReader
+from geocr.io.scene import Scene
+from geocr.radiometry.optical import OpticalScale
+from geocr.radiometry.sar import SAR_UNITS, SarUnits, detect_units
+
+BASELINE_OFFSET = 4.0
+"""Processing baseline from which products carry an offset of -1000 DN (04.00, ESA, January 2022)."""
+_BASELINE_TAGS = ("PROCESSING_BASELINE", "processing_baseline", "s2:processing_baseline")
+
+
+def open_scene(
+    s2: str,
+    s1: str | None = None,
+    *,
+    s2_bands: tuple[str, ...] | None = None,
+    s2_scale: float | None = None,
+    s2_offset: float | None = None,
+    s1_units: SarUnits | None = None,
+) -> Scene:
+    """Open a Sentinel-2 raster and, if given, a Sentinel-1 raster as one scene on the Sentinel-2 grid.
+
+    Args:
+        s2: Sentinel-2 raster: 13 bands (L1C), 12 (L2A), or a subset named by band descriptions or `s2_bands`.
+        s1: Sentinel-1 raster with VV and VH (or one of them), in any CRS, resolution and extent that overlaps.
+        s2_bands: Names of the file's bands, in its order.
+        s2_scale: Reflectance per DN; from the file's tags when None.
+        s2_offset: Reflectance at DN 0; from the file's tags when None.
+        s1_units: What the Sentinel-1 file holds; told from its values when None.
+
+    Raises:
+        RasterNotFoundError: When a file is missing.
+        RasterReadError: When a file is no raster or is truncated.
+        GeoreferenceError: When a file has no CRS, or the two do not overlap.
+        BandError: When bands cannot be named.
+        UnitsError: When units cannot be told.
+    """
+    s2 = _absolute(s2)
+    reader = RasterReader(s2)
+    source = reader.handle
+    grid = _grid_of(source, s2)
+    bands, band_note = _name_s2_bands(source, s2, s2_bands)
+    scale, scale_note = _optical_scale(reader, s2_scale, s2_offset)
+    notes = [note for note in (band_note, scale_note) if note]
+    sar: SarReader | None = None
+    sar_bands: tuple[str, ...] = ()
+    if s1 is not None:
+        sar, sar_bands, sar_notes = _open_sar(_absolute(s1), grid, s1_units)
+        notes.extend(sar_notes)
+    return Scene(
+        optical=reader,
+        indexes=tuple(range(1, source.count + 1)),
+        bands=bands,
+        scale=scale,
+        grid=grid,
+        sar=sar,
+        sar_bands=sar_bands,
+        notes=tuple(notes),
+    )
+
+
+def _absolute(path: str) -> str:
+    """The path as workers in other folders can open it."""
+    return path if "://" in path or path.startswith("/vsi") else str(Path(path).absolute())
+
+
+def _grid_of(source: DatasetReader, path: str) -> SceneGrid:
+    if source.crs is None or source.transform.is_identity:
+        what = "only ground control points (a raw GRD in radar geometry)" if source.gcps[0] else "none"
+        cure = (
+            "terrain-correct it first, for example with SNAP or pyroSAR, or take a terrain-corrected (RTC) product"
+            if source.gcps[0]
+            else f"if you know where it lies, write it into the file: `gdal_edit.py -a_srs EPSG:… -a_ullr … {Path(path).name}`"
+        )
+        raise GeoreferenceError(f"a scene must have a CRS and a transform; {path} has {what}; {cure}")
+    return SceneGrid(crs=source.crs, transform=source.transform, shape=source.shape)
+
+
+def _name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | None) -> tuple[tuple[str, ...], str | None]:
+    if given is not None:
+        names = parse_s2_bands(given)
+        if len(names) != source.count:
+            raise BandError(
+                f"--s2-bands must name every band of the file in its order: {path} has {source.count} bands, got {len(names)} names ({', '.join(names)})"
+            )
+        return names, None
+    described = [canonical_s2_band(text) if text else None for text in source.descriptions]
+    if all(described) and len(set(described)) == len(described):
+        return tuple(name for name in described if name), None
+    for level, names in (("L1C", L1C_BANDS), ("L2A", L2A_BANDS)):
+        if source.count == len(names):
+            return names, f"Sentinel-2 bands are not named in the file: its {source.count} bands are taken as {level} in product order."
+    raise BandError(
+        f"Sentinel-2 bands must be named by the file's band descriptions, or be the 13 of L1C or the 12 of L2A; {path} has {source.count} bands "
+        f"described as {source.descriptions}; name them in file order, for example --s2-bands B02,B03,B04,B08"
+    )
+
+
+def _optical_scale(reader: RasterReader, scale: float | None, offset: float | None) -> tuple[OpticalScale, str | None]:
+    source = reader.handle
+    dtypes, nodatas = set(source.dtypes), set(map(str, source.nodatavals))
+    if len(dtypes) > 1 or len(nodatas) > 1:
+        raise UnitsError(
+            f"all bands of a scene must share one dtype and one nodata value; {reader.path} has {', '.join(sorted(dtypes))} "
+            f"and {', '.join(sorted(nodatas))}; rewrite it with one of each"
+        )
+    dtype = source.dtypes[0]
+    if np.dtype(dtype).kind not in "uif":
+        raise UnitsError(f"a scene must hold integers or floats, got {dtype} in {reader.path}")
+    is_float = np.issubdtype(np.dtype(dtype), np.floating)
+    nodata = source.nodata if source.nodata is not None else (float("nan") if is_float else 0.0)
+    tagged_scale, tagged_offset, note = _tagged_scale(reader)
+    used = OpticalScale(
+        scale=tagged_scale if scale is None else scale, offset=tagged_offset if offset is None else offset, nodata=nodata, dtype=dtype
+    )
+    if scale is not None and offset is not None:
+        note = None
+    return used, note
+
+
+def _tagged_scale(reader: RasterReader) -> tuple[float, float, str | None]:
+    """Scale and offset by the file's own word, and a note when they are an assumption."""
+    source = reader.handle
+    pairs = set(zip(source.scales, source.offsets, strict=True))
+    if len(pairs) > 1:
+        raise UnitsError(
+            f"all bands of a scene must share one scale and offset; {reader.path} has {sorted(pairs)}; give --s2-scale and --s2-offset to override"
+        )
+    (pair,) = pairs
+    if pair != (1.0, 0.0):
+        return pair[0], pair[1], None
+    tags = source.tags()
+    baseline = next((tags[tag] for tag in _BASELINE_TAGS if tag in tags), None)
+    if baseline is not None:
+        try:
+            number = float(baseline.lstrip("Nn"))
+        except ValueError:
+            raise UnitsError(
+                f"a processing baseline is a number such as 04.00; {reader.path} is tagged {baseline!r}; give --s2-scale and --s2-offset"
+            ) from None
+        offset = -0.1 if number >= BASELINE_OFFSET else 0.0
+        return 1e-4, offset, f"Processing baseline {baseline}: reflectance = DN x 0.0001 {'- 0.1' if offset else '+ 0'}."
+    if np.issubdtype(np.dtype(source.dtypes[0]), np.floating):
+        values = reader.sample(range(1, source.count + 1), chips=9)
+        finite = values[np.isfinite(values)]
+        if finite.size and float(np.abs(finite).max()) <= 2.0:
+            return 1.0, 0.0, "Sentinel-2 floats of at most 2 without scale tags are taken as reflectance (scale 1, offset 0)."
+    return 1e-4, 0.0, "Sentinel-2 has no scale tags: reflectance = DN x 0.0001 + 0 is assumed (--s2-scale, --s2-offset say otherwise)."
+
+
+def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarReader, tuple[str, ...], list[str]]:
+    raw = RasterReader(path)
+    source = raw.handle
+    sar_grid = _grid_of(source, path)
+    _check_overlap(sar_grid, grid, path)
+    indexes, bands, notes = _name_s1_bands(source, path)
+    if units is None:
+        units = detect_units(_observed_sample(raw, indexes), path)
+        why = "some values are negative" if units == "db" else "no value is negative"
+        notes.append(f"Sentinel-1 is taken as {'dB' if units == 'db' else units}: {why} (--s1-units says otherwise).")
+    elif units not in SAR_UNITS:
+        raise InputError(f"--s1-units must be one of auto, {', '.join(SAR_UNITS)}, got {units!r}")
+    return SarReader(path, indexes=indexes, units=units, grid=grid), bands, notes
+
+
+def _name_s1_bands(source: DatasetReader, path: str) -> tuple[tuple[int, ...], tuple[str, ...], list[str]]:
+    if source.count not in (1, 2):
+        raise BandError(
+            f"Sentinel-1 must have two bands (VV, VH) or one; {path} has {source.count}; "
+            f"write a copy with the two, for example `rio stack {Path(path).name} --bidx 1,2 -o s1.tif`"
+        )
+    described = [canonical_s1_band(text) if text else None for text in source.descriptions]
+    if source.count == 1:
+        name = described[0] or canonical_s1_band(Path(path).stem.replace("_", " ")) or "VV"
+        return (1,), (name,), [] if described[0] else [f"The one Sentinel-1 band is taken as {name}."]
+    if set(described) == set(S1_BANDS):
+        return tuple(described.index(name) + 1 for name in S1_BANDS), S1_BANDS, []
+    if any(described):
+        raise BandError(
+            f"two Sentinel-1 bands must be VV and VH, got {source.descriptions} in {path}; HH and HV are not supported; "
+            f"correct the band descriptions if they are wrong"
+        )
+    return (1, 2), S1_BANDS, ["Sentinel-1 bands are not named in the file: taken as VV, VH."]
+
+
+def _observed_sample(raw: RasterReader, indexes: tuple[int, ...]) -> NumberArray:
+    values = raw.sample(indexes)
+    keep = np.ones(values.shape, bool)
+    nodata = raw.handle.nodata
+    if nodata is not None and not np.isnan(nodata):
+        keep = values != nodata
+    return values[keep]
+
+
+def _check_overlap(sar: SceneGrid, scene: SceneGrid, path: str) -> None:
+    bounds = rasterio.transform.array_bounds(*sar.shape, sar.transform)
+    target = rasterio.transform.array_bounds(*scene.shape, scene.transform)
+    try:
+        west, south, east, north = transform_bounds(sar.crs, scene.crs, *bounds)
+    except rasterio.errors.RasterioError as error:
+        raise GeoreferenceError(f"Sentinel-1 must be transformable into the scene's CRS; {path} is not: {error}") from error
+    if not (west < target[2] and east > target[0] and south < target[3] and north > target[1]):
+        raise GeoreferenceError(
+            f"Sentinel-1 must overlap Sentinel-2; in {scene.crs.to_string()} {path} spans x {west:.6g} to {east:.6g}, y {south:.6g} to {north:.6g} and "
+            f"the scene x {target[0]:.6g} to {target[2]:.6g}, y {target[1]:.6g} to {target[3]:.6g}; "
+            f"choose a Sentinel-1 scene of this place, or go on without one: --no-s1"
+        )

@@ -1,0 +1,114 @@
+"""One raster file, read window by window, with an own GDAL handle for each thread.
+
+GDAL handles may not be shared between threads (rasterio says so, and GDAL 3.10's shared mode is not
+exposed); opening one costs a millisecond. A reader pickles as its path, so it travels to workers.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
+
+from geocr.core.errors import RasterNotFoundError, RasterReadError
+from geocr.core.types import NumberArray, Window
+
+GDAL_OPTIONS: dict[str, Any] = {
+    "GDAL_CACHEMAX": 128,  # MB for the whole process: the default, 5 % of RAM, would be most of our memory budget
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # listing a bucket or a folder of 100,000 scenes per open costs seconds
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+}
+"""GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""
+
+
+def rasterio_window(window: Window) -> RasterioWindow:
+    """The same rectangle in rasterio's words."""
+    return RasterioWindow(window.col, window.row, window.width, window.height)
+
+
+def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - GDAL open options have any type
+    """Open a raster for reading.
+
+    Raises:
+        RasterNotFoundError: When a local path does not exist.
+        RasterReadError: When it exists and GDAL cannot read it as a raster.
+    """
+    if "://" not in path and not path.startswith(("/vsi", "<")) and not Path(path).exists():
+        raise RasterNotFoundError(f"input rasters must exist; there is nothing at {path}; check the path (working directory: {Path.cwd()})")
+    try:
+        return rasterio.open(path, **options)
+    except RasterioIOError as error:
+        raise RasterReadError(f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {path} is not: {error}") from error
+
+
+class RasterReader:
+    """Reads windows of one raster file; safe to share between threads and to pickle.
+
+    Args:
+        path: Anything GDAL opens: a file, a URL, `/vsi…`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.path = state["path"]
+        self._local = threading.local()
+
+    @property
+    def handle(self) -> DatasetReader:
+        """This thread's open dataset."""
+        handle = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = self._open()
+            self._local.handle = handle
+        return handle
+
+    def _open(self) -> DatasetReader:
+        return open_raster(self.path)
+
+    def read(self, window: Window, indexes: Sequence[int] | None = None) -> NumberArray:
+        """Pixels of a window in the file's dtype, `(band, y, x)`.
+
+        Args:
+            window: Must lie inside the raster.
+            indexes: 1-based band numbers; all bands when None.
+
+        Raises:
+            RasterReadError: When a block cannot be decoded, naming the file and the window.
+        """
+        try:
+            array: NumberArray = self.handle.read(list(indexes) if indexes is not None else None, window=rasterio_window(window))
+        except RasterioError as error:
+            cause = error.__cause__ or error
+            raise RasterReadError(
+                f"every block of an input must decode; {self.path} fails in rows {window.row} to {window.row_stop - 1}, "
+                f"columns {window.col} to {window.col_stop - 1} ({cause}); the file is truncated or damaged: fetch it again"
+            ) from error
+        return array
+
+    def sample(self, indexes: Sequence[int], *, chips: int = 16, size: int = 64) -> NumberArray:
+        """Pixels of small chips spread evenly over the raster, flattened to `(band, n)`."""
+        rows, cols = self.handle.shape
+        steps = max(1, round(chips**0.5))
+        parts = []
+        for i in range(steps):
+            for j in range(steps):
+                height, width = min(size, rows), min(size, cols)
+                window = Window(
+                    row=round((rows - height) * (i + 0.5) / steps),
+                    col=round((cols - width) * (j + 0.5) / steps),
+                    height=height,
+                    width=width,
+                )
+                parts.append(self.read(window, indexes).reshape(len(indexes), -1))
+        return np.concatenate(parts, axis=1)

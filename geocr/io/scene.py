@@ -1,0 +1,115 @@
+"""A scene: cloudy Sentinel-2 and, usually, Sentinel-1, on the Sentinel-2 grid, read window by window."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from geocr.core.bands import is_l1c
+from geocr.core.types import BoolArray, FloatArray, NumberArray, Window
+from geocr.io.grid import SceneGrid
+from geocr.io.raster import RasterReader
+from geocr.io.sar import SarReader
+from geocr.radiometry.optical import OpticalScale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoarsePicture:
+    """The scene averaged over squares of `factor` x `factor` pixels, anchored at its upper-left corner."""
+
+    factor: int
+    """Pixels of the scene along a side of a coarse pixel."""
+    optical: FloatArray
+    """`(bands, rows, columns)` float32 reflectance: mean of the observed pixels, NaN where there are none."""
+    valid: BoolArray
+    """`(rows, columns)`; True where any pixel of the square has any observed band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """Sentinel-2 and Sentinel-1 on one grid. Opened by `open_scene`; cheap to pickle (paths, no pixels)."""
+
+    optical: RasterReader
+    """The Sentinel-2 file."""
+    indexes: tuple[int, ...]
+    """1-based numbers of the file's bands, in the file's order."""
+    bands: tuple[str, ...]
+    """Canonical names of these bands."""
+    scale: OpticalScale
+    """How reflectance is stored."""
+    grid: SceneGrid
+    """The grid of every window."""
+    sar: SarReader | None
+    """Sentinel-1 on that grid, or None."""
+    sar_bands: tuple[str, ...]
+    """Polarisations in the order read, `()` without Sentinel-1."""
+    notes: tuple[str, ...] = field(default=())
+    """What was decided while opening, a sentence each, to be said aloud."""
+
+    @property
+    def level(self) -> str:
+        """`L1C` when the cirrus band is there, else `L2A` (or an RGB or other subset of either)."""
+        return "L1C" if is_l1c(self.bands) else "L2A"
+
+    def read_dn(self, window: Window) -> NumberArray:
+        """Digital numbers, `(band, y, x)` in the file's dtype."""
+        return self.optical.read(window, self.indexes)
+
+    def read_reflectance(self, window: Window, bands: tuple[str, ...] | None = None) -> FloatArray:
+        """Reflectance, `(band, y, x)` float32, NaN is nodata; all bands, or the named ones in that order."""
+        if bands is None:
+            return self.scale.to_reflectance(self.read_dn(window))
+        indexes = [self.indexes[self.bands.index(band)] for band in bands]
+        return self.scale.to_reflectance(self.optical.read(window, indexes))
+
+    def read_sar(self, window: Window) -> FloatArray:
+        """Backscatter, `(band, y, x)` float32 dB, NaN outside Sentinel-1; zero bands without Sentinel-1."""
+        if self.sar is None:
+            return np.empty((0, *window.shape), np.float32)
+        return self.sar.read_backscatter(window)
+
+    def read_coarse(self, factor: int, bands: tuple[str, ...] | None = None) -> CoarsePicture:
+        """Average the whole scene over squares of `factor` pixels, reading it once in strips.
+
+        Memory is that of the coarse picture plus one strip of rows.
+        """
+        bands = self.bands if bands is None else bands
+        rows, cols = self.grid.shape
+        strip_rows = max(1, 256 // factor) * factor
+        optical, valid = [], []
+        for row in range(0, rows, strip_rows):
+            window = Window(row=row, col=0, height=min(strip_rows, rows - row), width=cols)
+            mean, seen = block_mean(self.read_reflectance(window, bands), factor)
+            optical.append(mean)
+            valid.append(seen.any(axis=0))
+        return CoarsePicture(factor=factor, optical=np.concatenate(optical, axis=1), valid=np.concatenate(valid, axis=0))
+
+
+def block_mean(array: FloatArray, factor: int) -> tuple[FloatArray, BoolArray]:
+    """Mean of the finite values in each square of `factor` pixels; squares at the far edges may be partial.
+
+    Args:
+        array: `(band, y, x)` float32; NaN is left out.
+        factor: Side of a square in pixels.
+
+    Returns:
+        `(band, ceil(y/factor), ceil(x/factor))` float32 means, NaN where a square has no finite value, and
+        a bool array of the same shape, True where it has any.
+    """
+    if factor == 1:
+        return array, np.isfinite(array)
+    rows, cols = array.shape[1:]
+    row_starts, col_starts = np.arange(0, rows, factor), np.arange(0, cols, factor)
+    shape = (array.shape[0], row_starts.size, col_starts.size)
+    mean, seen = np.empty(shape, np.float32), np.empty(shape, bool)
+    for band, values in enumerate(array):
+        finite = np.isfinite(values)
+        total = _square_sums(np.where(finite, values, np.float32(0)), row_starts, col_starts)
+        count = _square_sums(finite.astype(np.float32), row_starts, col_starts)
+        seen[band] = count > 0
+        mean[band] = np.where(seen[band], total / np.maximum(count, 1), np.nan)
+    return mean, seen
+
+
+def _square_sums(values: FloatArray, row_starts: NumberArray, col_starts: NumberArray) -> FloatArray:
+    sums: FloatArray = np.add.reduceat(np.add.reduceat(values, row_starts, axis=0), col_starts, axis=1)
+    return sums

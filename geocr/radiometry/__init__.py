@@ -1,0 +1,1 @@
+"""Floor 1: what the numbers of a pixel mean. Pure numpy."""

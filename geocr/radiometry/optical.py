@@ -1,0 +1,87 @@
+"""Digital numbers and reflectance, by GDAL's convention: reflectance = DN x scale + offset.
+
+Sentinel-2 products store reflectance x 10000. Since processing baseline 04.00 (January 2022) 1000 is
+added before storing, so scale 0.0001 comes with offset -0.1 (ESA, Sentinel-2 Products Specification
+Document, RADIO_ADD_OFFSET and BOA_ADD_OFFSET). DN 0 is nodata in both.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocr.core.errors import UnitsError
+from geocr.core.types import BoolArray, FloatArray, NumberArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpticalScale:
+    """How one scene stores reflectance.
+
+    Attributes:
+        scale: Reflectance per DN, not 0.
+        offset: Reflectance at DN 0 (before nodata is considered).
+        nodata: The DN that means "nothing here", NaN for float files, or None when every DN is a value.
+        dtype: NumPy name of the file's type.
+    """
+
+    scale: float
+    offset: float
+    nodata: float | None
+    dtype: str
+
+    def __post_init__(self) -> None:
+        """Refuse scales that cannot be inverted."""
+        if not np.isfinite(self.scale) or self.scale == 0 or not np.isfinite(self.offset):
+            raise UnitsError(
+                f"reflectance = DN x scale + offset needs a finite scale other than 0 and a finite offset, "
+                f"got scale={self.scale!r}, offset={self.offset!r}; give --s2-scale and --s2-offset"
+            )
+
+    def observed(self, dn: NumberArray) -> BoolArray:
+        """Where a DN is a value: bool of the same shape, True is observed."""
+        finite = np.isfinite(dn) if np.issubdtype(dn.dtype, np.floating) else np.ones(dn.shape, bool)
+        if self.nodata is None or np.isnan(self.nodata):
+            return finite
+        seen: BoolArray = finite & (dn != self.nodata)
+        return seen
+
+    def to_reflectance(self, dn: NumberArray) -> FloatArray:
+        """Reflectance, float32, NaN where the DN is nodata. Negative values survive."""
+        out = dn.astype(np.float32)
+        out *= np.float32(self.scale)
+        out += np.float32(self.offset)
+        out[~self.observed(dn)] = np.nan
+        return out
+
+    def to_dn(self, reflectance: FloatArray) -> NumberArray:
+        """Digital numbers of finite reflectances: rounded, clamped to the dtype, never the nodata value.
+
+        A value that would land on nodata moves to the next DN inside the dtype's range, so that a
+        reconstructed pixel can never read as empty.
+        """
+        dtype = np.dtype(self.dtype)
+        dn = (reflectance.astype(np.float64) - self.offset) / self.scale
+        if np.issubdtype(dtype, np.floating):
+            dn = dn.astype(dtype)
+            if self.nodata is not None and np.isfinite(self.nodata):
+                dn[dn == self.nodata] = np.nextafter(dtype.type(self.nodata), dtype.type(np.inf))
+            return dn
+        info = np.iinfo(dtype)
+        low, high = self.valid_range()
+        dn = np.clip(np.rint(dn), low, high)
+        if self.nodata is not None and low < self.nodata < high:
+            dn[dn == self.nodata] = self.nodata + 1
+        return np.clip(dn, info.min, info.max).astype(dtype)
+
+    def valid_range(self) -> tuple[float, float]:
+        """Least and greatest DN a reconstruction may take; infinite for float files."""
+        dtype = np.dtype(self.dtype)
+        if np.issubdtype(dtype, np.floating):
+            return -np.inf, np.inf
+        info = np.iinfo(dtype)
+        low, high = float(info.min), float(info.max)
+        if self.nodata == low:
+            low += 1
+        if self.nodata == high:
+            high -= 1
+        return low, high
