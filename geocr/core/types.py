@@ -94,8 +94,8 @@ class Reconstruction:
     """What a reconstructor gives back for a tile, on the tile's own pixels."""
 
     mean: FloatArray
-    """`(bands, height, width)` float32 reflectance. Must be finite wherever the tile is cloudy and valid;
-    elsewhere it may be anything."""
+    """`(bands, height, width)` float32 reflectance. Must be finite where the tile is cloudy and the band was
+    observed; elsewhere it may be anything."""
     std: FloatArray | None = None
     """Same shape, float32, standard deviation of `mean` in reflectance, or None when the method has none."""
 
@@ -104,7 +104,7 @@ class Reconstruction:
 
         Args:
             tile: The input this answers.
-            needed: `(height, width)`, True where a value will be written.
+            needed: `(height, width)`, True where a value will be written (in the bands that were observed there).
 
         Raises:
             ReconstructionError: On a wrong shape, or a NaN or infinity at a needed pixel.
@@ -115,7 +115,7 @@ class Reconstruction:
             if array.shape != tile.optical.shape:
                 msg = f"a reconstructor must return `{name}` of its tile's shape: expected {tile.optical.shape}, got {array.shape}"
                 raise ReconstructionError(msg)
-            bad = ~np.isfinite(array[:, needed])
+            bad = ~np.isfinite(array) & needed & np.isfinite(tile.optical)
             if bad.any():
                 rule = "a reconstructor must return finite values at every pixel to fill"
                 msg = (

@@ -1,0 +1,1 @@
+"""Floor 2: find clouds in a scene, and paint synthetic ones over a clear image."""

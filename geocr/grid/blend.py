@@ -1,0 +1,37 @@
+"""Fading one tile into the next.
+
+The weight of the incoming tile rises as a squared sine (a Hann ramp) and the outgoing tile has the rest,
+so weights sum to one by construction. The mix is computed as `old + w (new - old)`: where two tiles agree the
+result is their value to the last bit, which the sum of two products would not give.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from geocr.core.types import FloatArray
+
+
+@lru_cache(maxsize=16)
+def fade_weights(length: int) -> FloatArray:
+    """Weight of the incoming tile at each of `length` shared pixels: float32, rising, strictly inside 0 to 1."""
+    weights = np.sin(0.5 * np.pi * (np.arange(length) + 0.5) / length) ** 2
+    out: FloatArray = weights.astype(np.float32)
+    out.setflags(write=False)
+    return out
+
+
+def fade(old: FloatArray, new: FloatArray, *, axis: int) -> FloatArray:
+    """Mix two tiles over the pixels they share.
+
+    Args:
+        old: Outgoing tile's values, `(band, y, x)` float32.
+        new: Incoming tile's values, same shape.
+        axis: 1 to fade down the rows, 2 to fade along the columns.
+
+    Returns:
+        Same shape and dtype; equal to `old` and `new` wherever they are equal.
+    """
+    weights = fade_weights(new.shape[axis])
+    weights = weights[:, None] if axis == 1 else weights
+    return old + weights * (new - old)

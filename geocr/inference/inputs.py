@@ -1,0 +1,197 @@
+"""What the engine reads: the scene and its cloud mask together, as tiles, or as strips of rows read ahead."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from geocr.core.types import BoolArray, FloatArray, NumberArray, TileInput, Window
+from geocr.io.scene import Scene
+
+_STRIP_ROWS = (128, 512)
+"""Least and most rows read at once: enough to make a read worth its call, few enough to keep memory flat."""
+
+
+class MaskReader(Protocol):
+    """What the engine needs of a cloud mask: any window, True is cloud or shadow."""
+
+    def read(self, window: Window) -> BoolArray:
+        """The mask of a window."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneTiles:
+    """A scene and its cloud mask, read as tiles. Picklable: no pixels inside."""
+
+    scene: Scene
+    """Where pixels come from."""
+    mask: MaskReader
+    """Which of them are cloud or shadow."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the scene."""
+        return self.scene.grid.shape
+
+    def read_rows(self, window: Window) -> "RowStrip":
+        """Pixels of a window in the file's own numbers."""
+        return RowStrip(
+            window=window,
+            dn=self.scene.read_dn(window),
+            sar=self.scene.read_sar(window),
+            cloud_mask=self.mask.read(window),
+            scene=self.scene,
+        )
+
+    def read(self, window: Window) -> TileInput:
+        """One window as a reconstructor sees it."""
+        return self.read_rows(window).tile(window)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowStrip:
+    """A window of a scene held in memory in the file's own dtype (half the size of reflectance)."""
+
+    window: Window
+    """Where it lies."""
+    dn: NumberArray
+    """`(band, y, x)` digital numbers."""
+    sar: FloatArray
+    """`(band, y, x)` dB, NaN outside Sentinel-1."""
+    cloud_mask: BoolArray
+    """`(y, x)`, True is cloud or shadow."""
+    scene: Scene
+    """For its radiometry."""
+
+    @property
+    def observed(self) -> BoolArray:
+        """`(band, y, x)`, True where a band holds a value."""
+        return self.scene.scale.observed(self.dn)
+
+    @property
+    def valid(self) -> BoolArray:
+        """`(y, x)`, True where any band holds a value."""
+        valid: BoolArray = np.logical_or.reduce(self.observed, axis=0)
+        return valid
+
+    def tile(self, window: Window) -> TileInput:
+        """A window of this strip in reflectance and dB."""
+        rows, cols = window.slices_in(self.window)
+        optical = self.scene.scale.to_reflectance(self.dn[:, rows, cols])
+        return TileInput(
+            window=window,
+            optical=optical,
+            sar=self.sar[:, rows, cols],
+            cloud_mask=self.cloud_mask[rows, cols],
+            valid=np.logical_or.reduce(np.isfinite(optical), axis=0),
+        )
+
+    def rows(self, start: int, stop: int) -> "RowStrip":
+        """The part of it between two scene rows."""
+        window = Window(row=start, col=self.window.col, height=stop - start, width=self.window.width)
+        rows, _ = window.slices_in(self.window)
+        return RowStrip(window=window, dn=self.dn[:, rows], sar=self.sar[:, rows], cloud_mask=self.cloud_mask[rows], scene=self.scene)
+
+
+def stack_rows(parts: list[RowStrip]) -> RowStrip:
+    """Join strips that follow each other into one; a single strip is returned as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    first, last = parts[0].window, parts[-1].window
+    return RowStrip(
+        window=Window(row=first.row, col=first.col, height=last.row_stop - first.row, width=first.width),
+        dn=np.concatenate([part.dn for part in parts], axis=1),
+        sar=np.concatenate([part.sar for part in parts], axis=1),
+        cloud_mask=np.concatenate([part.cloud_mask for part in parts], axis=0),
+        scene=parts[0].scene,
+    )
+
+
+class RowStream:
+    """Full-width strips of rows, each read once, the next one always being read in the background.
+
+    Args:
+        tiles: Where to read.
+        row_start: First row that will be asked for.
+        row_stop: First row that will not.
+    """
+
+    def __init__(self, tiles: SceneTiles, row_start: int, row_stop: int) -> None:
+        self._tiles = tiles
+        self._stop = row_stop
+        self._step = strip_rows(tiles.scene)
+        self._next = row_start // self._step * self._step
+        self._held: deque[RowStrip] = deque()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="geocr-read")
+        self._ahead: Future[RowStrip] | None = None
+        self._request()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._held.clear()
+
+    def _request(self) -> None:
+        if self._next >= self._stop:
+            self._ahead = None
+            return
+        rows, cols = self._tiles.shape
+        window = Window(row=self._next, col=0, height=min(self._step, rows - self._next), width=cols)
+        self._next = window.row_stop
+        self._ahead = self._pool.submit(self._tiles.read_rows, window)
+
+    def rows(self, start: int, stop: int) -> list[RowStrip]:
+        """Strips that cover rows `start` to `stop`, in order; rows before `start` may not be asked for again."""
+        while self._held and self._held[0].window.row_stop <= start:
+            self._held.popleft()
+        while (not self._held or self._held[-1].window.row_stop < stop) and self._ahead is not None:
+            strip = self._ahead.result()
+            self._request()
+            if strip.window.row_stop > start:
+                self._held.append(strip)
+        return [
+            strip.rows(max(start, strip.window.row), min(stop, strip.window.row_stop))
+            for strip in self._held
+            if strip.window.row < stop and strip.window.row_stop > start
+        ]
+
+
+def strip_rows(scene: Scene) -> int:
+    """Rows of one read: a multiple of the file's block height, so that no block is decoded twice."""
+    block = int(scene.optical.handle.block_shapes[0][0])
+    least, most = _STRIP_ROWS
+    if block > most:
+        return most if block >= scene.grid.shape[0] else block
+    return block * max(1, -(-least // block))
+
+
+def tile_of(parts: list[RowStrip], window: Window) -> TileInput:
+    """One tile cut from the strips that cover its rows; copies no more than the tile."""
+    cut = []
+    for part in parts:
+        start, stop = max(window.row, part.window.row), min(window.row_stop, part.window.row_stop)
+        if start < stop:
+            cut.append(columns_of(part.rows(start, stop), window.col, window.col_stop))
+    return stack_rows(cut).tile(window)
+
+
+def columns_of(strip: RowStrip, start: int, stop: int) -> RowStrip:
+    """The part of a strip between two scene columns."""
+    part = Window(row=strip.window.row, col=start, height=strip.window.height, width=stop - start)
+    _, cols = part.slices_in(strip.window)
+    return RowStrip(
+        window=part, dn=strip.dn[:, :, cols], sar=strip.sar[:, :, cols], cloud_mask=strip.cloud_mask[:, cols], scene=strip.scene
+    )
+
+
+def row_windows(shape: tuple[int, int], step: int) -> Iterator[Window]:
+    """Full-width windows of `step` rows down a scene."""
+    for row in range(0, shape[0], step):
+        yield Window(row=row, col=0, height=min(step, shape[0] - row), width=shape[1])

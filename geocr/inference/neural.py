@@ -1,0 +1,243 @@
+"""A trained network as a reconstructor: refused where it does not fit, fed by band name, answered in reflectance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geocr.checkpoint import Checkpoint, CheckpointHeader
+from geocr.core.bands import L2A_BANDS, is_l1c
+from geocr.core.errors import CheckpointError, InputError, ReconstructionError
+from geocr.core.types import FloatArray, Reconstruction, TileInput
+from geocr.grid.spec import TileSpec
+from geocr.inference.model_cache import ModelKey, Precision, placed_model, remember
+from geocr.io.scene import Scene
+from geocr.models.receptive import whole_tile_warning
+from geocr.models.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NeuralReconstructor:
+    """Fills tiles with a checkpointed network. Built by `from_checkpoint`.
+
+    Holds no weights: it pickles as a path, a hash and settings, and each process loads the model once. Safe
+    to call from several threads.
+    """
+
+    path: str
+    """The checkpoint, readable under this path by every process."""
+    key: ModelKey
+    """Its hash, and how the weights are placed."""
+    header: CheckpointHeader
+    """What it says about itself."""
+    bands: tuple[str, ...]
+    """The scene's Sentinel-2 bands, in the order of its tiles."""
+    sar_bands: tuple[str, ...]
+    """The scene's polarisations, in the order of its tiles."""
+    tile: TileSpec
+    """The windows it wants."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about this model on this scene, a sentence each."""
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        scene: Scene,
+        *,
+        device: str = "cpu",
+        precision: Precision = "fp32",
+        channels_last: bool = True,
+        tile_px: int | None = None,
+        overlap_px: int | None = None,
+        halo_px: int | None = None,
+    ) -> Self:
+        """Put a loaded checkpoint to work on a scene.
+
+        Args:
+            checkpoint: The model; it is copied.
+            scene: What it is to fill.
+            device: `cpu`, `cuda` or `cuda:N`.
+            precision: Of the weights; bf16 is faster and rounds the correction to 8 bits.
+            channels_last: Memory layout of the weights.
+            tile_px: Side of a tile; None takes the model's recommendation, as for the next two.
+            overlap_px: Blending between tiles.
+            halo_px: Margin computed and thrown away.
+
+        Raises:
+            CheckpointError: When the model does not fit the scene.
+            InputError: When a setting is not allowed.
+        """
+        spec = checkpoint.header.spec
+        notes = list(require_fit(spec, scene))
+        if precision not in get_args(Precision):
+            raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+        key = ModelKey(sha256=checkpoint.sha256, device=_usable_device(device), precision=precision, channels_last=channels_last)
+        tile = spec.tile_spec(size_px=tile_px, overlap_px=overlap_px, halo_px=halo_px)
+        warning = whole_tile_warning(checkpoint.model)
+        if warning is not None:
+            notes.append(warning)
+        elif tile.halo_px < spec.halo_px and 2 * tile.halo_px + tile.overlap_px < 2 * spec.halo_px:
+            notes.append(
+                f"This model sees {spec.receptive_radius_px} px far, and tiles share less than twice that: "
+                f"seams are possible; a halo of {spec.halo_px} px makes them impossible."
+            )
+        remember(key, checkpoint)
+        return cls(
+            path=checkpoint.path,
+            key=key,
+            header=checkpoint.header,
+            bands=scene.bands,
+            sar_bands=scene.sar_bands,
+            tile=tile,
+            notes=tuple(notes),
+        )
+
+    @property
+    def has_std(self) -> bool:
+        """Whether its reconstructions carry a standard deviation."""
+        return self.header.spec.has_std
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able facts: name, weights and their hash, bands, placement, figures of the model's evaluation."""
+        spec = self.header.spec
+        return {
+            "name": self.header.model,
+            "checkpoint": Path(self.path).name,
+            "sha256": self.key.sha256,
+            "geocr_version": self.header.geocr_version,
+            "licence": self.header.licence,
+            "metrics": self.header.metrics,
+            "optical_in": list(spec.optical_in),
+            "optical_out": list(spec.optical_out),
+            "sar_bands": list(spec.sar_bands),
+            "level": spec.level,
+            "device": self.key.device,
+            "precision": self.key.precision,
+            "channels_last": self.key.channels_last,
+        }
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        """Reconstruct every pixel of a tile of any size.
+
+        Raises:
+            ReconstructionError: When the tile has other bands than the scene this was built for.
+            CheckpointError: When the checkpoint can no longer be loaded.
+        """
+        if (tile.optical.shape[0], tile.sar.shape[0]) != (len(self.bands), len(self.sar_bands)):
+            raise ReconstructionError(
+                f"Expected a tile with {len(self.bands)} optical and {len(self.sar_bands)} SAR bands, "
+                f"got {tile.optical.shape[0]} and {tile.sar.shape[0]}; build one reconstructor per scene"
+            )
+        spec = self.header.spec
+        model = placed_model(self.key, self.path)
+        sar = spec.normalizer.sar_to_network(tile.sar[_places(spec.sar_bands, self.sar_bands)])
+        cloudy = spec.normalizer.optical_to_network(tile.optical[_places(spec.optical_in, self.bands)])
+        with torch.inference_mode():
+            mask = self._to_device(tile.cloud_mask.copy()) if spec.needs_mask else None
+            out = model(self._to_device(sar), self._to_device(cloudy), mask)
+            wanted = _places(self.bands, spec.optical_out)
+            mean = spec.normalizer.mean_to_reflectance(_to_numpy(out.mean)[wanted])
+            std = None if out.variance is None else spec.normalizer.std_to_reflectance(np.sqrt(_to_numpy(out.variance)[wanted]))
+        return Reconstruction(mean=mean, std=std)
+
+    def _to_device(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """`(...)` to `(1, 1, ...)`: one sample, one date."""
+        return torch.from_numpy(array)[None, None].to(self.key.device)
+
+
+def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:
+    """Refuse a scene that a model was not trained for.
+
+    Args:
+        spec: The model's contract.
+        scene: The scene to fill.
+
+    Returns:
+        Notes for the user on what could not be told or goes unused, a sentence each.
+
+    Raises:
+        CheckpointError: Listing everything that does not fit, and what would.
+    """
+    misfits = [*_optical_misfits(spec, scene), *_sar_misfits(spec, scene)]
+    if misfits:
+        needs = f"Sentinel-2 {spec.level} with {', '.join(spec.optical_in)}"
+        needs += f", and Sentinel-1 with {', '.join(spec.sar_bands)} in {_UNIT_WORDS[spec.sar_units]}" if spec.sar_bands else ""
+        raise CheckpointError(f"a checkpoint must fit its scene; this one needs {needs}; {'; '.join(misfits)}")
+    notes = []
+    if len(_possible_levels(scene.bands)) > 1:
+        notes.append(
+            f"The scene's bands do not tell its level; the model was trained on {spec.level}, so the scene is taken as {spec.level}."
+        )
+    if scene.sar_bands and not spec.sar_bands:
+        notes.append("The model uses no Sentinel-1: the scene's is not read by it.")
+    return tuple(notes)
+
+
+_UNIT_WORDS = {"db": "dB", "display": "display values"}
+
+
+def _optical_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
+    found = []
+    if spec.level not in _possible_levels(scene.bands):
+        (level,) = _possible_levels(scene.bands)
+        found.append(f"the scene is {level} by its bands: give the {spec.level} product of that date, or a checkpoint trained on {level}")
+    absent = [band for band in spec.optical_in if band not in scene.bands]
+    if absent:
+        found.append(
+            f"the scene lacks {', '.join(absent)} (it has {', '.join(scene.bands)}): give a file with them, or a checkpoint for these bands"
+        )
+    unfilled = [band for band in scene.bands if band not in spec.optical_out]
+    if unfilled:
+        found.append(
+            f"the model predicts {', '.join(spec.optical_out)}, and the scene's {', '.join(unfilled)} would stay cloudy: "
+            f"give a file without them, or a checkpoint that predicts them"
+        )
+    return found
+
+
+def _sar_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
+    if not spec.sar_bands:
+        return []
+    if scene.sar is None:
+        return ["the scene has no Sentinel-1: give one, or a checkpoint trained without"]
+    found = []
+    absent = [band for band in spec.sar_bands if band not in scene.sar_bands]
+    if absent:
+        found.append(f"its Sentinel-1 lacks {', '.join(absent)} (it has {', '.join(scene.sar_bands)}): give a dual-polarisation product")
+    units = "display" if scene.sar.units == "display" else "db"
+    if units != spec.sar_units:
+        found.append(
+            f"its Sentinel-1 is in {_UNIT_WORDS[units]}: give one in {_UNIT_WORDS[spec.sar_units]}, or a checkpoint for {_UNIT_WORDS[units]}"
+        )
+    return found
+
+
+def _possible_levels(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Levels that a scene of these bands may have: cirrus is only in L1C, all others without it only in L2A."""
+    if is_l1c(bands):
+        return ("L1C",)
+    return ("L2A",) if set(bands) == set(L2A_BANDS) else ("L1C", "L2A")
+
+
+def _places(wanted: Sequence[str], among: tuple[str, ...]) -> list[int]:
+    return [among.index(band) for band in wanted]
+
+
+def _to_numpy(batch: Tensor) -> FloatArray:
+    """`(1, C, H, W)` on any device to `(C, H, W)` float32."""
+    return batch[0].float().cpu().numpy()
+
+
+def _usable_device(device: str) -> str:
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"a device is cpu, cuda or cuda:N, got {device!r}") from error
+    if kind.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device!r} needs a CUDA GPU, and torch sees none; use --device cpu")
+    return str(kind)

@@ -1,0 +1,217 @@
+"""The plan of a scene: what will be read, computed, skipped and written, as pure data.
+
+Made before any pixel is computed, printed by `--dry-run`, hashed into the manifest that lets a stopped
+run go on, and sent to workers in a few hundred bytes.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from geocr.core.types import BoolArray, Window
+from geocr.grid.lattice import Lattice
+from geocr.grid.spec import TileSpec
+from geocr.inference.inputs import SceneTiles, row_windows, strip_rows
+from geocr.io.cog import COG_BLOCK_PX, PART_BLOCK_PX
+
+Mode: TypeAlias = Literal["replace-clouds", "full"]
+"""Replace only cloudy pixels, or rewrite every valid one."""
+
+BAND_ROWS = 2 * COG_BLOCK_PX
+"""Rows of one part file: the unit that is committed, resumed and sent to a worker."""
+_TORCH_BYTES = 450 * 2**20
+"""Resident size of a process that has imported torch, rasterio and their libraries (measured on Linux)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowBand:
+    """A run of output rows that is finished, written and resumed as one."""
+
+    row: int
+    """First row."""
+    height: int
+    """Number of rows."""
+
+    @property
+    def stop(self) -> int:
+        """First row behind it."""
+        return self.row + self.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudSurvey:
+    """What the mask says about the scene, counted before the run."""
+
+    valid_px: int
+    """Pixels observed in the first band."""
+    cloudy_px: int
+    """Those of them under cloud or shadow."""
+    sar_share: float
+    """Share of the scene that Sentinel-1 covers, 0 to 1, by a coarse sample."""
+    touched: tuple[bytes, ...]
+    """A row of the lattice each, a byte a tile: 1 where the tile holds a cloudy pixel it may write."""
+
+    @property
+    def cloud_share(self) -> float:
+        """Cloudy part of the observed pixels, 0 to 1."""
+        return self.cloudy_px / self.valid_px if self.valid_px else 0.0
+
+    @property
+    def touched_tiles(self) -> int:
+        """Tiles that hold a cloudy pixel."""
+        return sum(map(sum, self.touched))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenePlan:
+    """Everything that decides the output's bytes, apart from the inputs and the reconstructor's weights."""
+
+    shape: tuple[int, int]
+    """Rows and columns."""
+    optical_bands: tuple[str, ...]
+    """Names of the bands read and written."""
+    sar_bands: tuple[str, ...]
+    """Polarisations read."""
+    dtype: str
+    """Of the scene's pixels."""
+    tile: TileSpec
+    """The reconstructor's tiles."""
+    mode: Mode
+    """Which pixels are rewritten."""
+    with_std: bool
+    """Whether uncertainty is written."""
+    read_rows: int
+    """Rows of one read."""
+    threads: int
+    """Tiles reconstructed at the same time. Does not change the output."""
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The tiles."""
+        return Lattice(shape=self.shape, spec=self.tile)
+
+    @cached_property
+    def bands(self) -> tuple[RowBand, ...]:
+        """The parts, top to bottom."""
+        rows = self.shape[0]
+        return tuple(RowBand(row=row, height=min(BAND_ROWS, rows - row)) for row in range(0, rows, BAND_ROWS))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one full-width row of the input scene: digital numbers, dB and mask."""
+        return self.shape[1] * (len(self.optical_bands) * np.dtype(self.dtype).itemsize + 4 * len(self.sar_bands) + 1)
+
+    @property
+    def output_bytes(self) -> int:
+        """Uncompressed bytes of all products."""
+        bands = len(self.optical_bands)
+        return self.shape[0] * self.shape[1] * (bands * np.dtype(self.dtype).itemsize + 1 + 2 * bands * self.with_std)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Most temporary disk a run can need: parts, overviews and the new COGs, as if nothing compressed."""
+        return round(self.output_bytes * (1 + 1 / 3 + 4 / 3))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated peak resident memory of a run on one machine. Does not depend on the number of rows."""
+        size = min(self.tile.size_px + self.tile.align_px, max(self.shape))
+        products = 1 + self.with_std
+        held_rows = self.tile.size_px + 2 * self.read_rows  # the tile row, what is read beyond it, and the read ahead
+        bands = len(self.optical_bands)
+        tails = 2 * products * self.tile.overlap_px * self.shape[1] * bands * 4
+        chunk = (2 * self.tile.stride_px + PART_BLOCK_PX) * self.output_bytes // self.shape[0]
+        tiles = (2 * self.threads + 2) * size * size * 4 * (bands * (2 + products) + len(self.sar_bands))
+        return _TORCH_BYTES + held_rows * self.row_bytes + tails + chunk + tiles
+
+    def fingerprint(self) -> str:
+        """Hash of what decides the output (not of `threads`)."""
+        facts = asdict(self)
+        del facts["threads"]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def describe(self, survey: CloudSurvey) -> dict[str, Any]:
+        """JSON-able summary for `--dry-run`."""
+        tiles = len(self.lattice)
+        computed = tiles if self.mode == "full" else survey.touched_tiles
+        return {
+            "rows": self.shape[0],
+            "columns": self.shape[1],
+            "optical_bands": list(self.optical_bands),
+            "sar_bands": list(self.sar_bands),
+            "dtype": self.dtype,
+            "tile": asdict(self.tile),
+            "mode": self.mode,
+            "tiles": tiles,
+            "tiles_computed": computed,
+            "tiles_skipped": tiles - computed,
+            "row_bands": len(self.bands),
+            "cloud_share": survey.cloud_share,
+            "sar_share": survey.sar_share,
+            "bytes_read": self.shape[0] * self.row_bytes,
+            "bytes_written": self.output_bytes,
+            "memory_bytes": self.memory_bytes,
+            "scratch_bytes": self.scratch_bytes,
+            "threads": self.threads,
+        }
+
+
+def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool, threads: int) -> ScenePlan:
+    """Lay out the run of a scene with a method that wants such tiles."""
+    scene = tiles.scene
+    return ScenePlan(
+        shape=scene.grid.shape,
+        optical_bands=scene.bands,
+        sar_bands=scene.sar_bands,
+        dtype=scene.scale.dtype,
+        tile=tile,
+        mode=mode,
+        with_std=with_std,
+        read_rows=strip_rows(scene),
+        threads=threads,
+    )
+
+
+def survey_clouds(tiles: SceneTiles, lattice: Lattice) -> CloudSurvey:
+    """Count cloud over the scene and find the tiles it touches, in one pass over the mask and the first band."""
+    scene = tiles.scene
+    touched = np.zeros((len(lattice.rows), len(lattice.cols)), np.uint8)
+    valid_px = cloudy_px = 0
+    for window in row_windows(scene.grid.shape, strip_rows(scene)):
+        valid = scene.scale.observed(scene.optical.read(window, scene.indexes[:1]))[0]
+        cloudy = tiles.mask.read(window) & valid
+        valid_px += int(np.count_nonzero(valid))
+        cloudy_px += int(np.count_nonzero(cloudy))
+        _mark_touched(touched, cloudy, window, lattice)
+    return CloudSurvey(valid_px=valid_px, cloudy_px=cloudy_px, sar_share=_sar_share(tiles), touched=tuple(row.tobytes() for row in touched))
+
+
+def _mark_touched(touched: "np.ndarray[Any, np.dtype[np.uint8]]", cloudy: BoolArray, window: Window, lattice: Lattice) -> None:
+    for i, row in enumerate(lattice.rows):
+        start, stop = max(row.keep_start, window.row), min(row.keep_stop, window.row_stop)
+        if start >= stop:
+            continue
+        columns: BoolArray = np.logical_or.reduce(cloudy[start - window.row : stop - window.row], axis=0)
+        for j, col in enumerate(lattice.cols):
+            touched[i, j] |= bool(columns[col.keep_start : col.keep_stop].any())
+
+
+def _sar_share(tiles: SceneTiles, *, steps: int = 16, size: int = 8) -> float:
+    """Share of small windows, spread evenly over the scene, that Sentinel-1 covers."""
+    scene = tiles.scene
+    if scene.sar is None:
+        return 0.0
+    rows, cols = scene.grid.shape
+    seen = []
+    for i in range(steps):
+        for j in range(steps):
+            height, width = min(size, rows), min(size, cols)
+            window = Window(
+                row=round((rows - height) * (i + 0.5) / steps), col=round((cols - width) * (j + 0.5) / steps), height=height, width=width
+            )
+            seen.append(np.isfinite(scene.read_sar(window)).all(axis=0).mean())
+    return float(np.mean(seen))

@@ -1,0 +1,143 @@
+"""The rasters a run writes: the cloud-free scene, its provenance, and its uncertainty."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from rasterio.enums import Resampling
+
+from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray
+from geocr.inference.inputs import RowStrip
+from geocr.io.cog import RasterSpec, colour_names
+from geocr.io.scene import Scene
+
+STD_NODATA = 65535
+"""Value of the uncertainty raster where there is no pixel."""
+FLOAT_STD_SCALE = 1e-4
+"""Scale of the uncertainty raster when the scene itself is stored as float reflectance."""
+
+
+class Provenance(IntEnum):
+    """Where a pixel of the output comes from."""
+
+    NODATA = 0
+    OBSERVED = 1
+    RECONSTRUCTED_WITH_SAR = 2
+    RECONSTRUCTED_WITHOUT_SAR = 3
+
+
+PROVENANCE_CATEGORIES: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
+    Provenance.NODATA: ("nodata", (0, 0, 0, 0)),
+    Provenance.OBSERVED: ("observed", (90, 130, 80, 255)),
+    Provenance.RECONSTRUCTED_WITH_SAR: ("reconstructed with SAR", (240, 150, 40, 255)),
+    Provenance.RECONSTRUCTED_WITHOUT_SAR: ("reconstructed without SAR", (200, 50, 90, 255)),
+}
+"""Name and RGBA of each provenance class; green, orange and red stay apart for colour-blind readers by lightness."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FinishedRows:
+    """Rows of every product. Starts as the observation; reconstructed pixels are put in block by block."""
+
+    row: int
+    """First scene row."""
+    scene: NumberArray
+    """`(band, y, x)` in the input's dtype."""
+    provenance: ByteArray
+    """`(1, y, x)` uint8 `Provenance`."""
+    std: NumberArray | None
+    """`(band, y, x)` uint16, or None without uncertainty."""
+
+    @classmethod
+    def empty(cls, strip: RowStrip, *, with_std: bool) -> "FinishedRows":
+        """Room for the rows of a strip; every column must then be `put` once."""
+        return cls(
+            row=strip.window.row,
+            scene=np.empty_like(strip.dn),
+            provenance=np.empty((1, *strip.window.shape), np.uint8),
+            std=np.empty(strip.dn.shape, np.uint16) if with_std else None,
+        )
+
+    def put(self, strip: RowStrip, needed: BoolArray, filled: list[FloatArray] | None) -> None:
+        """Write a block of columns: observed pixels as they are, needed ones from the reconstruction.
+
+        Every pixel that is not needed stays bit-identical to the input, and a band that holds nodata keeps it.
+
+        Args:
+            strip: Observed pixels of the block; its rows are the rows of this object.
+            needed: `(y, x)`, True where a pixel is to be replaced; must be valid there.
+            filled: Mean and, with uncertainty, standard deviation of the block in reflectance, `(band, y, x)`; None where
+                nothing is needed.
+        """
+        cols = slice(strip.window.col, strip.window.col_stop)
+        self.scene[:, :, cols] = strip.dn
+        valid = strip.valid
+        self.provenance[0, :, cols] = valid  # Provenance.NODATA is 0 and OBSERVED is 1
+        if self.std is not None:
+            self.std[:, :, cols] = np.where(valid, np.uint16(0), np.uint16(STD_NODATA))
+        if filled is None or not needed.any():
+            return
+        with_sar: BoolArray = np.logical_or.reduce(np.isfinite(strip.sar), axis=0)  # all False without Sentinel-1
+        kinds = np.where(with_sar, np.uint8(Provenance.RECONSTRUCTED_WITH_SAR), np.uint8(Provenance.RECONSTRUCTED_WITHOUT_SAR))
+        np.copyto(self.provenance[0, :, cols], kinds, where=needed)
+        put = needed & strip.observed
+        scale = strip.scene.scale
+        self.scene[:, :, cols][put] = scale.to_dn(filled[0][put])
+        if self.std is not None:
+            self.std[:, :, cols][put] = _quantise_std(filled[1][put], std_scale(strip.scene))
+
+
+def std_scale(scene: Scene) -> float:
+    """Reflectance per count of the uncertainty raster: the scene's own scale, or 0.0001 for float scenes."""
+    return FLOAT_STD_SCALE if np.issubdtype(np.dtype(scene.scale.dtype), np.floating) else abs(scene.scale.scale)
+
+
+def _quantise_std(std: FloatArray, scale: float) -> NumberArray:
+    """Counts of 1 to 65534: 0 is kept for observed pixels, 65535 for nodata."""
+    counts: NumberArray = np.clip(np.rint(std / scale), 1, STD_NODATA - 1).astype(np.uint16)
+    return counts
+
+
+def scene_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
+    """The cloud-free scene: dtype, nodata, scale, offset and band names of the input, unchanged."""
+    source = scene.optical.handle
+    return RasterSpec(
+        grid=scene.grid,
+        count=len(scene.bands),
+        dtype=scene.scale.dtype,
+        nodata=source.nodata,
+        descriptions=tuple(text or band for text, band in zip(source.descriptions, scene.bands, strict=True)),
+        scale=source.scales[0],
+        offset=source.offsets[0],
+        colorinterp=colour_names(scene.bands),
+        tags=tags,
+    )
+
+
+def provenance_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
+    """The provenance raster: one uint8 band with class names and colours."""
+    names = {f"PROVENANCE_{value}": name for value, (name, _) in PROVENANCE_CATEGORIES.items()}
+    return RasterSpec(
+        grid=scene.grid,
+        count=1,
+        dtype="uint8",
+        nodata=float(Provenance.NODATA),
+        descriptions=("provenance",),
+        tags={**tags, **names},
+        categories=PROVENANCE_CATEGORIES,
+        resampling=Resampling.nearest,
+    )
+
+
+def std_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
+    """The uncertainty raster: one standard deviation of the reconstruction, uint16 counts of reflectance."""
+    return RasterSpec(
+        grid=scene.grid,
+        count=len(scene.bands),
+        dtype="uint16",
+        nodata=float(STD_NODATA),
+        descriptions=tuple(f"{band} standard deviation" for band in scene.bands),
+        scale=std_scale(scene),
+        tags=tags,
+    )

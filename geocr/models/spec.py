@@ -1,0 +1,134 @@
+"""What a model eats and gives: bands by name, units, sizes. Normalisation, tiles and refusals follow from it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+from geocr.core.bands import S1_BANDS, S2_BANDS
+from geocr.core.errors import InputError
+from geocr.core.fields import require_fields
+from geocr.grid.spec import TileSpec
+from geocr.radiometry.normalize import Normalizer, SarNetworkUnits
+
+Level: TypeAlias = Literal["L1C", "L2A"]
+"""Top of atmosphere, or corrected to the ground: weights trained on one are shifted on the other."""
+ChannelOrder: TypeAlias = Literal["sar_first", "optical_first"]
+"""Which modality leads where both are stacked on the channel axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """The contract of one configured model. Stored in its checkpoint as JSON."""
+
+    optical_in: tuple[str, ...]
+    """Canonical Sentinel-2 bands of the input, in the model's order."""
+    optical_out: tuple[str, ...]
+    """Canonical Sentinel-2 bands it predicts, in the model's order."""
+    sar_bands: tuple[str, ...]
+    """Polarisations in the model's order; `()` for a model without Sentinel-1."""
+    level: Level
+    """Processing level of the reflectances it was trained on."""
+    sar_units: SarNetworkUnits
+    """Units of the backscatter it was trained on, before normalisation."""
+    channel_order: ChannelOrder
+    """Order on the channel axis of stacked inputs."""
+    multi_temporal: bool
+    """Whether it takes several dates; others take exactly one."""
+    needs_mask: bool
+    """Whether it reads the cloud mask."""
+    has_std: bool
+    """Whether it predicts a variance."""
+    size_multiple_px: int
+    """Sides it computes on are multiples of this (its stride); other sizes are padded inside."""
+    min_size_px: int
+    """Least side it computes on; smaller tiles are padded inside. A multiple of `size_multiple_px`."""
+    tile_px: int
+    """Recommended side of a tile."""
+    overlap_px: int
+    """Recommended blending between tiles; 0 where the halo already makes a result independent of its tile."""
+    receptive_radius_px: int | None
+    """Greatest distance, on either axis, at which an input pixel changes an output pixel; None when the whole tile does."""
+    normalizer: Normalizer
+    """Units of the scene to units of the network and back."""
+
+    def __post_init__(self) -> None:
+        """Refuse contracts that no scene could meet."""
+        _check_bands("optical_in", self.optical_in, tuple(S2_BANDS))
+        _check_bands("optical_out", self.optical_out, tuple(S2_BANDS))
+        _check_bands("sar_bands", self.sar_bands, S1_BANDS, may_be_empty=True)
+        for name, value, choices in (
+            ("level", self.level, get_args(Level)),
+            ("sar_units", self.sar_units, get_args(SarNetworkUnits)),
+            ("channel_order", self.channel_order, get_args(ChannelOrder)),
+        ):
+            if value not in choices:
+                raise InputError(f"{name} of a model must be one of {', '.join(choices)}, got {value!r}")
+        if self.level == "L2A" and "B10" in (*self.optical_in, *self.optical_out):
+            raise InputError("Level-2A has no B10 (cirrus): a model with B10 must have level L1C, got level='L2A'")
+        if len(self.normalizer.sar_clip) != len(self.sar_bands):
+            raise InputError(
+                f"the normaliser must clip each Sentinel-1 band of its model: {len(self.normalizer.sar_clip)} ranges, bands {self.sar_bands}"
+            )
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        if self.size_multiple_px < 1 or self.min_size_px % self.size_multiple_px or self.min_size_px < self.size_multiple_px:
+            raise InputError(
+                f"the least size must be a positive multiple of the size multiple, got {self.min_size_px}, {self.size_multiple_px}"
+            )
+        if self.tile_px % self.size_multiple_px or self.tile_px < self.min_size_px:
+            raise InputError(
+                f"the recommended tile must be a multiple of {self.size_multiple_px} and at least {self.min_size_px}, got {self.tile_px}"
+            )
+        if self.receptive_radius_px is not None and self.receptive_radius_px < 0:
+            raise InputError(f"a receptive radius is at least 0, or None for the whole tile, got {self.receptive_radius_px}")
+
+    @property
+    def halo_px(self) -> int:
+        """Margin behind which a pixel no longer depends on its tile: the radius, rounded up to the size multiple.
+
+        0 for a model that sees the whole tile: no margin would do.
+        """
+        return -(-(self.receptive_radius_px or 0) // self.size_multiple_px) * self.size_multiple_px
+
+    def padded_px(self, side_px: int) -> int:
+        """The side, at least `side_px`, that the model computes on."""
+        return max(self.min_size_px, -(-side_px // self.size_multiple_px) * self.size_multiple_px)
+
+    def tile_spec(self, *, size_px: int | None = None, overlap_px: int | None = None, halo_px: int | None = None) -> TileSpec:
+        """The windows this model wants, with its own recommendations where an argument is None.
+
+        Raises:
+            InputError: When such tiles cannot advance, or break the model's size multiple.
+        """
+        size = self.tile_px if size_px is None else size_px
+        if size % self.size_multiple_px or size < self.min_size_px:
+            raise InputError(
+                f"a tile of this model must be a multiple of {self.size_multiple_px} and at least {self.min_size_px}, got {size}"
+            )
+        return TileSpec(
+            size_px=size,
+            overlap_px=self.overlap_px if overlap_px is None else overlap_px,
+            halo_px=self.halo_px if halo_px is None else halo_px,
+            align_px=self.size_multiple_px,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as JSON keeps them, the normaliser among them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_dict` gave, after any number of JSON round trips.
+
+        Raises:
+            InputError: When keys are missing or unknown, or a value is not allowed.
+        """
+        require_fields(cls, stored)
+        bands = {name: tuple(stored[name]) for name in ("optical_in", "optical_out", "sar_bands")}
+        return cls(**{**stored, **bands, "normalizer": Normalizer.from_dict(stored["normalizer"])})
+
+
+def _check_bands(name: str, bands: tuple[str, ...], known: tuple[str, ...], *, may_be_empty: bool = False) -> None:
+    if not set(bands) <= set(known) or len(set(bands)) != len(bands) or not (bands or may_be_empty):
+        raise InputError(f"{name} of a model must be among {', '.join(known)}, each once, got {bands}")

@@ -1,0 +1,257 @@
+"""Laws of the tile engine, with reconstructors whose answer is known."""
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from geocr.core.errors import RasterReadError, ReconstructionError
+from geocr.core.types import BoolArray, FloatArray, Reconstruction, TileInput, Window
+from geocr.grid.lattice import Lattice
+from geocr.grid.spec import TileSpec
+from geocr.inference.engine import stream_rows
+from geocr.inference.inputs import SceneTiles
+from geocr.inference.plan import ScenePlan, plan_scene, survey_clouds
+from geocr.inference.products import STD_NODATA
+from geocr.io.open import open_scene
+from tests.scenes import ArrayMask, write_raster
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Gives back what it sees."""
+
+    tile: TileSpec
+    has_std: bool = True
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "identity"}
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        return Reconstruction(mean=tile.optical, std=np.full_like(tile.optical, 0.01))
+
+
+@dataclass(frozen=True)
+class Box(Identity):
+    """Mean over a box plus the pixel's place and its SAR: local (radius 3), and not symmetric."""
+
+    radius: int = 3
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        size = (0, 2 * self.radius + 1, 2 * self.radius + 1)
+        filled = np.nan_to_num(tile.optical.astype(np.float64))
+        mean = _reflected(filled, size)
+        ramp = np.arange(tile.window.row, tile.window.row_stop)[:, None] * 1e-3 + np.arange(tile.window.col, tile.window.col_stop) * 1e-4
+        sar = np.nan_to_num(tile.sar.astype(np.float64)).sum(axis=0) * 1e-3
+        return Reconstruction(mean=(mean + ramp + sar).astype(np.float32), std=np.full(mean.shape, 0.01, np.float32))
+
+
+def _reflected(array: NDArray[np.float64], size: tuple[int, int, int]) -> NDArray[np.float64]:
+    # rounding makes the running sums of uniform_filter independent of where the window begins
+    out: NDArray[np.float64] = np.round(uniform_filter(array, size=size, mode="nearest"), 6)
+    return out
+
+
+@dataclass(frozen=True)
+class World:
+    """A scene with everything a law needs."""
+
+    dn: NDArray[np.uint16]
+    mask: BoolArray
+    tiles: SceneTiles
+
+    def run(
+        self, reconstructor: Any, *, mode: Any = "replace-clouds", threads: int = 1, cuts: tuple[int, ...] = ()
+    ) -> dict[str, NDArray[Any]]:
+        plan = plan_scene(self.tiles, reconstructor.tile, mode=mode, with_std=True, threads=threads)
+        ends = [0, *sorted({cut for cut in cuts if 0 < cut < plan.shape[0]}), plan.shape[0]]
+        rows = [
+            rows
+            for start, stop in itertools.pairwise(ends)
+            for rows in stream_rows(self.tiles, plan, reconstructor, row_start=start, row_stop=stop)
+        ]
+        assert [part.row for part in rows] == list(np.cumsum([0, *[part.scene.shape[1] for part in rows]])[:-1])
+        return {name: np.concatenate([getattr(part, name) for part in rows], axis=1) for name in ("scene", "provenance", "std")}
+
+
+def make_world(folder: Path, *, shape: tuple[int, int], seed: int, cover: float = 0.3, sar: bool = True, block: int | None = None) -> World:
+    rng = np.random.default_rng(seed)
+    dn = rng.integers(1, 10_000, (3, *shape)).astype(np.uint16)
+    wedge = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) < min(shape) // 3
+    dn[:, wedge] = 0
+    dn[1, rng.random(shape) < 0.02] = 0  # partial nodata
+    mask = rng.random((shape[0] // 4 + 1, shape[1] // 4 + 1)) < cover
+    mask = np.kron(mask, np.ones((4, 4), bool))[: shape[0], : shape[1]].astype(bool)
+    s2 = write_raster(folder / f"s2_{seed}.tif", dn, nodata=0, descriptions=("B02", "B03", "B04"), scale=1e-4, offset=-0.1, block=block)
+    s1 = None
+    if sar:
+        db = rng.normal(-12, 3, (2, *shape)).astype(np.float32)
+        db[:, :, : shape[1] // 5] = np.nan
+        s1 = write_raster(folder / f"s1_{seed}.tif", db, nodata=np.nan, descriptions=("VV", "VH"))
+    scene = open_scene(s2, s1)
+    return World(dn=dn, mask=mask, tiles=SceneTiles(scene=scene, mask=ArrayMask(mask)))
+
+
+worlds = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shapes = st.tuples(st.integers(1, 90), st.integers(1, 90))
+lattices = st.builds(
+    lambda stride, overlap, halo: TileSpec(size_px=stride + overlap + overlap + 2 * halo, overlap_px=overlap, halo_px=halo),
+    st.integers(5, 40),
+    st.integers(0, 9),
+    st.integers(0, 4),
+)
+
+
+@worlds
+@given(shape=shapes, spec=lattices, seed=st.integers(0, 3), mode=st.sampled_from(["full", "replace-clouds"]))
+def test_identity_gives_the_input_back_bit_for_bit(tmp_path: Path, shape: tuple[int, int], spec: TileSpec, seed: int, mode: str) -> None:
+    world = make_world(tmp_path, shape=shape, seed=seed)
+    out = world.run(Identity(spec), mode=mode)
+    np.testing.assert_array_equal(out["scene"], world.dn)
+
+
+@worlds
+@given(shape=shapes, spec=lattices, seed=st.integers(0, 3))
+def test_tiled_equals_whole_for_a_local_reconstructor(tmp_path: Path, shape: tuple[int, int], spec: TileSpec, seed: int) -> None:
+    world = make_world(tmp_path, shape=shape, seed=seed)
+    tiled = world.run(Box(TileSpec(size_px=spec.size_px + 6, overlap_px=spec.overlap_px, halo_px=spec.halo_px + 3)), mode="full")
+    whole = world.run(Box(TileSpec(size_px=200)), mode="full")
+    for name in tiled:
+        np.testing.assert_array_equal(tiled[name], whole[name])
+
+
+@worlds
+@given(shape=shapes, spec=lattices, seed=st.integers(0, 3))
+def test_observed_pixels_stay_and_every_pixel_is_accounted_for(tmp_path: Path, shape: tuple[int, int], spec: TileSpec, seed: int) -> None:
+    world = make_world(tmp_path, shape=shape, seed=seed)
+    out = world.run(Box(replace(spec, halo_px=spec.halo_px)))
+    valid = (world.dn != 0).any(axis=0)
+    replaced = world.mask & valid
+    sar = np.arange(shape[1]) >= shape[1] // 5
+    expected = np.where(valid, np.where(world.mask, np.where(sar, 2, 3), 1), 0)
+    np.testing.assert_array_equal(out["provenance"][0], expected)
+    np.testing.assert_array_equal(out["scene"][:, ~replaced], world.dn[:, ~replaced])
+    np.testing.assert_array_equal(out["scene"] == 0, world.dn == 0)
+    np.testing.assert_array_equal(out["std"][:, valid & ~replaced], 0)
+    np.testing.assert_array_equal(out["std"][:, ~valid], STD_NODATA)
+    np.testing.assert_array_equal(out["std"][world.dn * replaced > 0], 100)
+
+
+@worlds
+@given(spec=lattices, seed=st.integers(0, 3), cuts=st.lists(st.integers(1, 80), max_size=3))
+def test_threads_and_row_bands_do_not_change_a_byte(tmp_path: Path, spec: TileSpec, seed: int, cuts: list[int]) -> None:
+    world = make_world(tmp_path, shape=(83, 61), seed=seed, block=16)
+    once = world.run(Box(spec), threads=1)
+    many = world.run(Box(spec), threads=4, cuts=tuple(cuts))
+    for name in once:
+        np.testing.assert_array_equal(once[name], many[name])
+
+
+@worlds
+@given(spec=lattices, seed=st.integers(0, 3), cover=st.sampled_from([0.0, 0.005, 0.05]))
+def test_skipping_clear_tiles_changes_nothing(tmp_path: Path, spec: TileSpec, seed: int, cover: float) -> None:
+    world = make_world(tmp_path, shape=(83, 61), seed=seed, cover=cover)
+    everything = world.run(Box(spec), mode="full")
+    skipping = world.run(Box(spec))
+    replaced = world.mask & (world.dn != 0).any(axis=0)
+    np.testing.assert_array_equal(skipping["scene"], np.where(replaced, everything["scene"], world.dn))
+
+
+def test_a_clear_tile_is_never_reconstructed_and_the_survey_foresees_it(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(64, 64), seed=0, cover=0)
+    world.mask[40, 20] = True
+    spec = TileSpec(size_px=16, overlap_px=4)
+    plan = plan_scene(world.tiles, spec, mode="replace-clouds", with_std=False, threads=1)
+    seen: list[Window] = []
+
+    class Spy(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            seen.append(tile.window)
+            return super().__call__(tile)
+
+    calls: list[bool] = []
+    list(stream_rows(world.tiles, plan, Spy(spec), row_start=0, row_stop=64, on_tile=calls.append))
+    assert all(window.row <= 40 < window.row_stop and window.col <= 20 < window.col_stop for window in seen)
+    survey = survey_clouds(world.tiles, plan.lattice)
+    assert survey.touched_tiles == len(seen) == sum(calls) > 0
+    assert len(calls) == len(plan.lattice)
+    assert survey.cloudy_px == 1
+    assert survey.valid_px == np.count_nonzero(world.dn[0])
+    assert survey.sar_share == pytest.approx(0.8, abs=0.1)
+
+
+def test_flipping_the_scene_flips_the_result(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    dn = rng.integers(1, 10_000, (2, 70, 50)).astype(np.uint16)
+    mask = rng.random((70, 50)) < 0.3
+
+    class Mean(Box):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            mean = _reflected(tile.optical.astype(np.float64), (0, 7, 7)).astype(np.float32)
+            return Reconstruction(mean=mean, std=np.full_like(mean, 0.01))
+
+    def run(pixels: NDArray[np.uint16], clouds: BoolArray, name: str) -> FloatArray:
+        scene = open_scene(write_raster(tmp_path / name, pixels, nodata=0, descriptions=("B02", "B03")))
+        world = World(dn=pixels, mask=clouds, tiles=SceneTiles(scene=scene, mask=ArrayMask(clouds)))
+        return world.run(Mean(TileSpec(size_px=24, overlap_px=4, halo_px=3)))["scene"]
+
+    plain = run(dn, mask, "a.tif")
+    np.testing.assert_array_equal(run(dn[:, ::-1].copy(), mask[::-1].copy(), "b.tif"), plain[:, ::-1])
+    np.testing.assert_array_equal(run(dn[:, :, ::-1].copy(), mask[:, ::-1].copy(), "c.tif"), plain[:, :, ::-1])
+
+
+@pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN"), (np.inf, "infinite")])
+def test_a_value_that_is_not_finite_stops_the_run_with_its_tile(tmp_path: Path, value: float, what: str) -> None:
+    world = make_world(tmp_path, shape=(40, 40), seed=1)
+
+    class Broken(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            mean = tile.optical.copy()
+            if tile.window.row > 0:
+                mean[0] = value
+            return Reconstruction(mean=mean)
+
+    with pytest.raises(ReconstructionError, match=f"{what}.*row 1"):
+        world.run(Broken(TileSpec(size_px=16)))
+
+
+def test_a_wrong_shape_from_a_reconstructor_is_refused(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(40, 40), seed=1)
+
+    class Narrow(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            return Reconstruction(mean=tile.optical[:1])
+
+    with pytest.raises(ReconstructionError, match=r"expected \(3, .*got \(1, "):
+        world.run(Narrow(TileSpec(size_px=16)))
+
+
+def test_a_truncated_block_names_the_file_and_the_rows(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(600, 64), seed=1, block=16)
+    path = Path(world.tiles.scene.optical.path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(RasterReadError, match=rf"{path.name} fails in rows \d+"):
+        world.run(Identity(TileSpec(size_px=64)))
+
+
+def test_memory_of_the_plan_does_not_grow_with_rows(tmp_path: Path) -> None:
+    def plan(rows: int) -> ScenePlan:
+        spec = TileSpec(size_px=256, overlap_px=64)
+        return ScenePlan(
+            shape=(rows, 10_980), optical_bands=("B02",) * 13, sar_bands=("VV", "VH"), dtype="uint16", tile=spec,
+            mode="full", with_std=False, read_rows=512, threads=2,
+        )  # fmt: skip
+
+    assert plan(10_980).memory_bytes == plan(21_960).memory_bytes
+    assert plan(10_980).memory_bytes < 1.5 * 2**30
+    assert plan(10_980).fingerprint() != plan(21_960).fingerprint()
+    assert sum(band.height for band in plan(10_980).bands) == 10_980
+    assert isinstance(plan(100).lattice, Lattice)
