@@ -216,9 +216,11 @@ def _parse(data: bytes, size: int, path: str) -> tuple[CheckpointHeader, dict[st
 
 def _build(header: CheckpointHeader, source: str) -> FusionModel:
     """A fresh model by the header; the one place where stored arguments are passed on."""
-    if header.model not in MODELS:
-        known = ", ".join(sorted(MODELS))
-        raise CheckpointError(f"the model of {source} must be one of {known}, got {header.model!r}; install the package that provides it")
+    known = sorted(MODELS)
+    if header.model not in known:
+        raise CheckpointError(
+            f"the model of {source} must be one of {', '.join(known)}, got {header.model!r}; install the package that provides it"
+        )
     kind = MODELS.load(header.model)
     normalizer: Normalizer = header.spec.normalizer
     try:

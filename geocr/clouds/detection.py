@@ -153,7 +153,7 @@ def _shadows(cloud: BoolArray, survey: _Survey, scene: Scene, working: WorkingGr
         return none, "Cloud shadows are not looked for: there is too little clear land to tell what is dark."
     if sun is None:
         return find_shadows(cloud, dark, resolution_m=working.resolution_m, step=None), (
-            "Cloud shadows are dark land within 2 km of a cloud, on any side, as the sun's place is not known."
+            "Cloud shadows are dark land within 1 km of a cloud, on any side, as the sun's place is not known."
         )
     rows, cols = sun.shadow_step(scene.grid)
     step = rows / working.factor, cols / working.factor

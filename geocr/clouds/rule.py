@@ -100,7 +100,7 @@ class RuleDetector:
         if box > 1:
             weight = ndimage.uniform_filter(valid.astype(np.float32), box, mode="nearest")
             total = ndimage.uniform_filter(np.where(valid, score, np.float32(0)), box, mode="nearest")
-            score = total / np.maximum(weight, np.float32(1e-6))
+            score = (total / np.maximum(weight, 1e-6)).astype(np.float32)
         cloud: BoolArray = (score >= self.threshold) & valid
         return cloud
 

@@ -1,10 +1,11 @@
 """Sentinel Hub's s2cloudless: gradient-boosted trees on ten L1C bands, pixel by pixel.
 
-Zupanc, "Improving cloud detection with machine learning", 2017; model and threshold from the s2cloudless
-package (v0.1, trained on TOA reflectance). The trees are run by LightGBM (on the cores OpenMP
-allows) straight from the package's model file: importing the package itself pulls in a download client. Its settings in the field (SEN12MS-CR) are threshold
-0.4, averaging over a disc of 4 pixels and dilation by 2, on 10 m pixels: here the disc is 40 m, at least one
-working pixel, and the dilation is part of the mask's buffer.
+Zupanc, "Improving cloud detection with machine learning", 2017; model and threshold are those of the
+s2cloudless package (v0.1, trained on TOA reflectance). The trees are run by LightGBM, on the cores OpenMP
+allows, straight from the package's model file: importing the package itself pulls in a download client.
+Its settings in the field (SEN12MS-CR) are threshold 0.4, averaging over a disc of 4 pixels and dilation
+by 2, on 10 m pixels: here the disc is 40 m, at least one working pixel, and the dilation is part of the
+mask's buffer.
 """
 
 from collections.abc import Mapping
@@ -105,7 +106,7 @@ def _load_trees() -> Any:  # noqa: ANN401 - LightGBM's Booster has no annotation
     package = find_spec("s2cloudless")
     if package is None or not package.submodule_search_locations:
         raise ImportError("the package s2cloudless is not installed")
-    return lightgbm.Booster(model_file=str(Path(package.submodule_search_locations[0]) / _MODEL), params={"verbose": -1})
+    return lightgbm.Booster(model_file=str(Path(package.submodule_search_locations[0]) / _MODEL))
 
 
 def _disc(radius: int) -> FloatArray:

@@ -76,7 +76,7 @@ def _choose(scene: Scene, method: str, scl: str | None) -> tuple[str | None, str
     """Name in the table (None: a file of the caller's own), the file to read, and what was decided."""
     if method == "auto":
         return _choose_best(scene, scl)
-    if method in CLOUD_MASKS:
+    if method in tuple(CLOUD_MASKS):
         if method == "scl":
             return method, _found(scl, "--scl") if scl else None, ()
         return method, None, () if scl is None else (f"--scl {scl} is not used: the cloud mask asked for is {method}.",)

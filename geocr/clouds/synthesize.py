@@ -133,8 +133,8 @@ def fractal_noise(
     across = np.cos(turn) * fy - np.sin(turn) * fx
     spectrum *= (along**2 + across**2 + np.float32(1 / wavelength_px**2)) ** np.float32(-slope / 2)
     noise = fft.irfft2(spectrum, s=padded)[: shape[0], : shape[1]]
-    noise = noise - noise.mean(dtype=np.float64)
-    out: FloatArray = (noise / max(float(noise.std(dtype=np.float64)), 1e-12)).astype(np.float32)
+    noise = noise - np.float32(noise.mean(dtype=np.float64))
+    out: FloatArray = noise / np.float32(max(float(noise.std(dtype=np.float64)), 1e-12))
     return out
 
 
@@ -222,8 +222,7 @@ def thick_noise(shape: tuple[int, int], rng: np.random.Generator, size_px: float
     clusters = fractal_noise(shape, rng, wavelength_px=3 * size_px, slope=3.0)
     bodies = fractal_noise(shape, rng, wavelength_px=size_px, slope=2.2)
     billows = fractal_noise(shape, rng, wavelength_px=max(4.0, size_px / 7), slope=2.0)
-    out: FloatArray = 0.55 * clusters + 0.85 * bodies - 0.22 * np.abs(billows)
-    return out
+    return np.float32(0.55) * clusters + np.float32(0.85) * bodies - np.float32(0.22) * np.abs(billows)
 
 
 def thick_depth(excess: FloatArray) -> FloatArray:
@@ -360,7 +359,7 @@ def paint_clouds(
         True is shadow. Outside both the image is `clear`, bit for bit.
     """
     _check_image(clear, bands)
-    valid = ~np.isnan(clear).all(axis=0)
+    valid: BoolArray = np.logical_or.reduce(np.isfinite(clear), axis=0)
     sun = {"sun_zenith_deg": sun_zenith_deg, "sun_azimuth_deg": sun_azimuth_deg}
     field = make_cloud_field(valid.shape, spec=spec, rng=rng, pixel_size_m=pixel_size_m, valid=valid, **sun)
     return apply_clouds(clear, bands, field, level=level), field.cloud_mask & valid, field.shadow_mask & valid

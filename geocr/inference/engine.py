@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from geocr.core.errors import ReconstructionError
 from geocr.core.types import BoolArray, FloatArray, Reconstruction, Window
 from geocr.grid.blend import fade
 from geocr.grid.lattice import AxisTile, Lattice
@@ -138,6 +139,8 @@ def _reconstruct(tile_row: _TileRow, col: AxisTile, plan: ScenePlan, reconstruct
     if not needed.any():
         return None
     result = reconstructor(tile).checked(tile, needed)
+    if plan.with_std and result.std is None:
+        raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
     std = result.std[:, rows, cols] if result.std is not None and plan.with_std else None
     return Reconstruction(mean=result.mean[:, rows, cols], std=std)
 

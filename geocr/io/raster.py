@@ -20,7 +20,6 @@ from geocr.core.types import NumberArray, Window
 
 GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_CACHEMAX": 128,  # MB for the whole process: the default, 5 % of RAM, would be most of our memory budget
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # listing a bucket or a folder of 100,000 scenes per open costs seconds
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""

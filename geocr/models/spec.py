@@ -82,6 +82,7 @@ class ModelSpec:
             )
         if self.receptive_radius_px is not None and self.receptive_radius_px < 0:
             raise InputError(f"a receptive radius is at least 0, or None for the whole tile, got {self.receptive_radius_px}")
+        self.tile_spec()
 
     @property
     def halo_px(self) -> int:

@@ -23,8 +23,10 @@ class FusionUNet(FusionModel):
 
     After the paper's figure 1 with four changes: convolutions keep the size; the way up is nearest-neighbour
     enlargement, which leaves no checkerboard; nothing is normalised by statistics of the tile, so that a
-    pixel depends on its surroundings up to a finite radius and on nothing else; the answer is a
-    correction added to the cloudy input.
+    pixel depends on its surroundings up to a finite radius and on nothing else; the answer is blended
+    with the cloudy input by a predicted gate, so that clear pixels pass (after the attention of
+    Zhang et al., 2023, Pattern Recognition Letters 175; adding a correction to the input instead leaves
+    the texture of thick clouds behind).
 
     Args:
         optical_bands: Sentinel-2 bands of the input.
@@ -35,9 +37,9 @@ class FusionUNet(FusionModel):
         widths: Channels per scale, from full resolution down; each further entry halves the resolution.
         batch_norm: Batch normalisation behind each convolution; its statistics are frozen in eval mode.
         use_mask: Take the cloud mask as one more input channel (1 is cloud or shadow).
-        residual: Add the prediction to the cloudy input; needs every predicted band in the input.
+        gated: Blend the prediction with the cloudy input; needs every predicted band in the input.
         variance: Predict a variance beside each mean.
-        tile_px: Recommended side of a tile; the default spends a third of the work on the halo.
+        tile_px: Recommended side of a tile; the default spends two fifths of the work on the halo.
         normalizer: Units; None is `Normalizer.standard` for these Sentinel-1 bands.
 
     Raises:
@@ -55,7 +57,7 @@ class FusionUNet(FusionModel):
         widths: Sequence[int] = (32, 64, 96, 128),
         batch_norm: bool = False,
         use_mask: bool = True,
-        residual: bool = True,
+        gated: bool = True,
         variance: bool = False,
         tile_px: int = 512,
         normalizer: Normalizer | None = None,
@@ -82,19 +84,19 @@ class FusionUNet(FusionModel):
         )
         super().__init__(spec)
         absent = [band for band in spec.optical_out if band not in spec.optical_in]
-        if residual and absent:
-            raise InputError(f"a residual model adds to bands of its input, which lacks {', '.join(absent)}; pass residual=False")
+        if gated and absent:
+            raise InputError(f"a gated model blends with bands of its input, which lacks {', '.join(absent)}; pass gated=False")
         channels = len(spec.sar_bands) + len(spec.optical_in) + int(use_mask)
         self.down = nn.ModuleList(_block(a, b, batch_norm=batch_norm) for a, b in zip((channels, *widths[:-1]), widths, strict=True))
         self.up = nn.ModuleList(_block(widths[k] + widths[k + 1], widths[k], batch_norm=batch_norm) for k in reversed(range(depth)))
-        self.head = nn.Conv2d(widths[0], len(spec.optical_out) * (2 if variance else 1), 1)
+        self.head = nn.Conv2d(widths[0], len(spec.optical_out) * (2 if variance else 1) + int(gated), 1)
         self.base: Tensor | None
-        base = torch.tensor([spec.optical_in.index(band) for band in spec.optical_out]) if residual else None
+        base = torch.tensor([spec.optical_in.index(band) for band in spec.optical_out]) if gated else None
         self.register_buffer("base", base, persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
-        """He initialisation (https://arxiv.org/abs/1502.01852); the head starts small, near the cloudy input."""
+        """He initialisation (https://arxiv.org/abs/1502.01852); the head starts small, the gate half open."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -103,13 +105,15 @@ class FusionUNet(FusionModel):
         with torch.no_grad():
             self.head.weight.mul_(0.1)
             if self.spec.has_std and self.head.bias is not None:
-                self.head.bias[len(self.spec.optical_out) :] = VARIANCE_START
+                bands = len(self.spec.optical_out)
+                self.head.bias[bands : 2 * bands] = VARIANCE_START
 
     def fuse(self, sar: Tensor, cloudy: Tensor, cloud_mask: Tensor | None) -> FusionOutput:
-        """Correct the cloudy image; see `FusionModel.forward`.
+        """Predict and blend; see `FusionModel.forward`.
 
-        The layers compute in the dtype of their weights; the correction is added in that of `cloudy`, so
-        that bf16 weights do not round the image itself.
+        Channels of the head: means, variances if predicted, the gate if there is one (1 takes the
+        prediction, 0 the cloudy input). The layers compute in the dtype of their weights; the blend is
+        done in that of `cloudy`, so that bf16 weights do not round the image itself.
         """
         x = self.stacked(sar, cloudy)[:, 0]
         if cloud_mask is not None:
@@ -123,8 +127,12 @@ class FusionUNet(FusionModel):
             x = block(torch.cat((skip, F.interpolate(x, scale_factor=2.0, mode="nearest")), dim=1))
         out = self.head(x).to(cloudy.dtype)
         bands = len(self.spec.optical_out)
-        mean = out[:, :bands] if self.base is None else out[:, :bands] + cloudy[:, 0].index_select(1, self.base)
-        return FusionOutput(mean, F.softplus(out[:, bands:]) + VARIANCE_FLOOR if self.spec.has_std else None)
+        mean = out[:, :bands]
+        variance = F.softplus(out[:, bands : 2 * bands]) + VARIANCE_FLOOR if self.spec.has_std else None
+        if self.base is not None:
+            seen = cloudy[:, 0].index_select(1, self.base)
+            mean = seen + torch.sigmoid(out[:, -1:]) * (mean - seen)
+        return FusionOutput(mean, variance)
 
 
 def _block(inputs: int, outputs: int, *, batch_norm: bool) -> nn.Sequential:

@@ -87,8 +87,8 @@ def _double_bounce_db(land: Landscape, traits: Traits, rng: np.random.Generator)
     """VV of walls and roofs: level by plot, with rare very bright corners; dB."""
     facing = uniform(land.plot, 71)
     tail = rng.standard_exponential(land.cover.shape, dtype=np.float32)
-    level = -13.5 + 6.0 * land.density + 6.0 * traits.roof * facing**2
-    bright: FloatArray = level + np.where(land.street, 0.0, 2.4 * tail * (0.4 + traits.roof))
+    level = -14.5 + 6.0 * land.density + 6.0 * traits.roof * facing**2
+    bright: FloatArray = level + np.where(land.street, 0.0, 3.2 * tail * (0.4 + traits.roof))
     return np.minimum(bright, np.float32(20))
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rasterio
-from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
 from geocr.core.errors import OutputWriteError
+from geocr.io.grid import SceneGrid
 from geocr.radiometry.optical import OpticalScale
 
 BLOCK_PX = 512
@@ -55,9 +54,7 @@ def sun_tags(zenith_deg: float, azimuth_deg: float) -> dict[str, str]:
 def create_raster(
     path: Path,
     *,
-    shape: tuple[int, int],
-    crs: CRS,
-    transform: Affine,
+    grid: SceneGrid,
     dtype: str,
     nodata: float | None,
     descriptions: Sequence[str],
@@ -74,13 +71,13 @@ def create_raster(
             path,
             "w",
             driver="GTiff",
-            height=shape[0],
-            width=shape[1],
+            height=grid.shape[0],
+            width=grid.shape[1],
             count=len(descriptions),
             dtype=dtype,
             nodata=nodata,
-            crs=crs,
-            transform=transform,
+            crs=grid.crs,
+            transform=grid.transform,
             tiled=True,
             blockxsize=BLOCK_PX,
             blockysize=BLOCK_PX,

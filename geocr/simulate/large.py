@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ from geocr.clouds.synthesize import (
 from geocr.core.bands import L1C_BANDS, S1_BANDS
 from geocr.core.errors import InputError
 from geocr.core.types import FloatArray, NumberArray
+from geocr.io.grid import SceneGrid
 from geocr.radiometry.optical import OpticalScale
 from geocr.simulate.files import BLOCK_PX, ScenePaths, create_raster, sun_tags
-from geocr.simulate.scene import MIN_SIDE, SimulatedScene, scene_transform, simulate_scene, sized_clouds
+from geocr.simulate.scene import MIN_SIDE, SimulatedScene, simulate_scene, sized_clouds
 
 _COARSE_SIDE = 1400
 """Most pixels along a side of the low-resolution cloud field."""
@@ -196,8 +198,8 @@ def write_large_scene(
 
 
 def _write_sar(path: Path, block: SimulatedScene, shape: tuple[int, int]) -> None:
-    grid = {"shape": shape, "crs": block.crs, "transform": scene_transform(_PIXEL_M)}
-    with create_raster(path, dtype="float32", nodata=np.nan, descriptions=S1_BANDS, **grid) as out:
+    grid = SceneGrid(crs=block.crs, transform=block.transform, shape=shape)
+    with create_raster(path, dtype="float32", nodata=np.nan, descriptions=S1_BANDS, grid=grid) as out:
         for row in range(0, shape[0], BLOCK_PX):
             height = min(BLOCK_PX, shape[0] - row)
             for number, band in enumerate(block.sar_db, start=1):
@@ -209,12 +211,12 @@ def _write_optical(paths: ScenePaths, block: SimulatedScene, clouds: WideClouds)
     scale = OpticalScale(scale=1e-4, offset=0.0, nodata=0.0, dtype="uint16")
     clear_dn = scale.to_dn(block.clear)
     tags = sun_tags(block.sun_zenith_deg, block.sun_azimuth_deg)
-    grid = {"shape": shape, "crs": block.crs, "transform": scene_transform(_PIXEL_M)}
-    names = {"dtype": "uint16", "nodata": 0, "descriptions": block.bands, "scale": scale, "tags": tags} | grid
+    grid = SceneGrid(crs=block.crs, transform=block.transform, shape=shape)
+    create = partial(create_raster, grid=grid, dtype="uint16", nodata=0, descriptions=block.bands, scale=scale, tags=tags)
     with (
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
-        create_raster(paths.s2, **names) as out,
-        create_raster(paths.mask, dtype="uint8", nodata=None, descriptions=("cloud or shadow",), **grid) as mask,
+        create(paths.s2) as out,
+        create_raster(paths.mask, dtype="uint8", nodata=None, descriptions=("cloud or shadow",), grid=grid) as mask,
     ):
         for row in range(0, shape[0], BLOCK_PX):
             height = min(BLOCK_PX, shape[0] - row)
@@ -235,7 +237,7 @@ def _write_optical(paths: ScenePaths, block: SimulatedScene, clouds: WideClouds)
                 out.write(dn, number, window=window)
             mask.write(touched.astype(np.uint8), 1, window=window)
     if paths.truth is not None:
-        with create_raster(paths.truth, **names) as out:
+        with create(paths.truth) as out:
             for row in range(0, shape[0], BLOCK_PX):
                 height = min(BLOCK_PX, shape[0] - row)
                 for number, band in enumerate(clear_dn, start=1):

@@ -46,7 +46,7 @@ def make_relief(shape: tuple[int, int], rng: np.random.Generator, *, pixel_size_
     path = _lowest_path(hills, rng)
     river_px = ndimage.distance_transform_edt(~path).astype(np.float32)
     valley = 1 - np.exp(-((river_px / (0.14 * extent)) ** 2))
-    height_m = min(80.0, 0.03 * extent * pixel_size_m)
+    height_m = min(80.0, 0.009 * extent * pixel_size_m)
     elevation = 320 + height_m * (0.25 * hills + 0.75 * np.maximum(hills + 1.2, 0.06 * hills) * valley)
     width = max(2.0, min(5.5, 0.008 * extent))
     bank = fractal_noise(shape, rng, wavelength_px=30, slope=2.2)

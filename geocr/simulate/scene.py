@@ -12,6 +12,7 @@ from geocr.clouds.synthesize import CloudSpec, apply_clouds, make_cloud_field
 from geocr.core.bands import L1C_BANDS, S1_BANDS, parse_s2_bands
 from geocr.core.errors import InputError
 from geocr.core.types import BoolArray, ByteArray, FloatArray
+from geocr.io.grid import SceneGrid
 from geocr.radiometry.optical import OpticalScale
 from geocr.simulate.backscatter import LOOKS, make_backscatter
 from geocr.simulate.files import ScenePaths, create_raster, sun_tags
@@ -173,18 +174,19 @@ def write_scene(
     is_float = np.issubdtype(np.dtype(dtype), np.floating)
     stored = OpticalScale(scale=scale, offset=offset, nodata=float("nan") if is_float else 0.0, dtype=dtype)
     paths = ScenePaths.inside(Path(folder), truth=True)
-    grid = {"shape": scene.cloud_mask.shape, "crs": scene.crs, "transform": scene.transform}
+    rows, cols = scene.cloud_mask.shape
+    grid = SceneGrid(crs=scene.crs, transform=scene.transform, shape=(rows, cols))
     tags = sun_tags(scene.sun_zenith_deg, scene.sun_azimuth_deg) | ({} if seed is None else {"GEOCR_SIMULATE_SEED": str(seed)})
-    with create_raster(paths.s1, dtype="float32", nodata=np.nan, descriptions=S1_BANDS, **grid) as out:
+    with create_raster(paths.s1, dtype="float32", nodata=np.nan, descriptions=S1_BANDS, grid=grid) as out:
         out.write(scene.sar_db)
     for path, image in ((paths.s2, scene.cloudy), (paths.truth, scene.clear)):
         if path is None:
             continue
-        with create_raster(path, dtype=dtype, nodata=stored.nodata, descriptions=scene.bands, scale=stored, tags=tags, **grid) as out:
+        with create_raster(path, dtype=dtype, nodata=stored.nodata, descriptions=scene.bands, scale=stored, tags=tags, grid=grid) as out:
             for number, values in enumerate(image, start=1):
                 dn = stored.to_dn(np.where(np.isnan(values), np.float32(0), values))
                 dn[np.isnan(values)] = stored.nodata
                 out.write(dn, number)
-    with create_raster(paths.mask, dtype="uint8", nodata=None, descriptions=("cloud or shadow",), **grid) as out:
+    with create_raster(paths.mask, dtype="uint8", nodata=None, descriptions=("cloud or shadow",), grid=grid) as out:
         out.write((scene.cloud_mask | scene.shadow_mask).astype(np.uint8), 1)
     return paths

@@ -216,7 +216,7 @@ def test_a_value_that_is_not_finite_stops_the_run_with_its_tile(tmp_path: Path, 
             mean = tile.optical.copy()
             if tile.window.row > 0:
                 mean[0] = value
-            return Reconstruction(mean=mean)
+            return Reconstruction(mean=mean, std=np.ones_like(mean))
 
     with pytest.raises(ReconstructionError, match=f"{what}.*row 1"):
         world.run(Broken(TileSpec(size_px=16)))
@@ -233,12 +233,25 @@ def test_a_wrong_shape_from_a_reconstructor_is_refused(tmp_path: Path) -> None:
         world.run(Narrow(TileSpec(size_px=16)))
 
 
-def test_a_truncated_block_names_the_file_and_the_rows(tmp_path: Path) -> None:
+def test_a_missing_standard_deviation_is_refused(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(40, 40), seed=1)
+
+    class Forgetful(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            return Reconstruction(mean=tile.optical)
+
+    with pytest.raises(ReconstructionError, match="standard deviation.*got None"):
+        world.run(Forgetful(TileSpec(size_px=16)))
+
+
+def test_a_damaged_block_names_the_file_and_the_rows(tmp_path: Path) -> None:
     world = make_world(tmp_path, shape=(600, 64), seed=1, block=16)
     path = Path(world.tiles.scene.optical.path)
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(RasterReadError, match=rf"{path.name} fails in rows \d+"):
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    with pytest.raises(RasterReadError, match=rf"{path.name} fails in rows \d+ to \d+"):
         world.run(Identity(TileSpec(size_px=64)))
 
 

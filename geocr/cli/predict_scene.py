@@ -1,0 +1,208 @@
+"""`geocr predict-scene`: remove the clouds of one scene."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json, size_of
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from geocr.config import PredictConfig
+    from geocr.inference.run import PredictResult
+
+
+def command(
+    ctx: typer.Context,
+    scenes: Annotated[
+        list[str],
+        typer.Argument(metavar="S1 S2", help="Sentinel-1 and Sentinel-2 rasters, in this order (with --no-s1: Sentinel-2 alone)."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Cloud-free COG to write. [default: <S2 stem>_cloudfree.tif beside S2]")
+    ] = None,
+    no_s1: Annotated[bool, typer.Option("--no-s1", help="Reconstruct from optical context alone.")] = False,
+    s1_units: Annotated[str, typer.Option(help="auto, db, power, amplitude or display (a picture without physical unit).")] = "auto",
+    s2_bands: Annotated[str | None, typer.Option(help="Names of the Sentinel-2 bands in file order, for example B02,B03,B04,B08.")] = None,
+    s2_scale: Annotated[float | None, typer.Option(help="Reflectance per DN. [default: from the file, else 0.0001]")] = None,
+    s2_offset: Annotated[float | None, typer.Option(help="Reflectance at DN 0. [default: from the file, else 0]")] = None,
+    cloud_mask: Annotated[str, typer.Option(help="auto, s2cloudless, scl, rule, or a raster FILE in which all but 0 is cloud.")] = "auto",
+    scl: Annotated[str | None, typer.Option(help="Scene classification raster of the L2A product.")] = None,
+    mask_buffer_px: Annotated[int | None, typer.Option(help="Widen the mask by this many pixels.")] = None,
+    mask_buffer_m: Annotated[float | None, typer.Option(help="Widen the mask by this many metres. [default: 60]")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Trained model (.safetensors). [default: fit on the scene itself]")] = None,
+    tile: Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")] = None,
+    mode: Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")] = "replace-clouds",
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a standard deviation COG.")] = False,
+    quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. [default: all cores]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove the clouds of a Sentinel-2 scene with the help of Sentinel-1.
+
+    Writes a cloud-free COG on exactly the grid of S2, and <out>_provenance.tif that tells for each pixel whether it was observed (1),
+    reconstructed with Sentinel-1 (2) or without (3). Observed pixels are bit-identical to S2. A stopped run goes on where it was.
+
+    [bold]Examples[/bold]
+
+      geocr predict-scene scene_s1.tif scene_s2.tif
+
+      geocr predict-scene s1.tif s2.tif -o clear.tif --uncertainty --quicklook
+
+      geocr predict-scene --no-s1 scene_s2.tif --s2-bands B02,B03,B04,B08
+
+      geocr predict-scene s1.tif s2.tif --cloud-mask scl --scl SCL.tif --mask-buffer-m 100 --dry-run
+    """
+    s1, s2 = _pair(scenes, no_s1=no_s1)
+    config = _config(ctx.params)
+    show = _show(quiet=quiet, as_json=as_json)
+    with Display(quiet=quiet or as_json) as display:
+        if dry_run:
+            plan = _plan(s1, s2, config, threads, display)
+        else:
+            result, files = _run(s1, s2, out, config, display, threads=threads, overwrite=overwrite, quicklook=quicklook)
+    if dry_run:
+        show(plan, print_plan)
+    else:
+        show({**result.summary, "files": files}, print_summary)
+
+
+def _show(*, quiet: bool, as_json: bool) -> Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], None]:
+    """How results are printed: as JSON, for people, or not at all."""
+
+    def show(facts: dict[str, Any], for_people: Callable[[dict[str, Any]], None]) -> None:
+        if as_json:
+            print_json(facts)
+        elif not quiet:
+            for_people(facts)
+
+    return show
+
+
+def _config(params: dict[str, Any]) -> "PredictConfig":
+    """Settings out of the command's options."""
+    from pydantic import ValidationError
+
+    from geocr.config import PredictConfig
+    from geocr.core.errors import InputError
+
+    names = {"tile": "tile_px", "overlap": "overlap_px"}
+    settings = {names.get(name, name): value for name, value in params.items() if names.get(name, name) in PredictConfig.model_fields}
+    settings["s1_units"] = None if params["s1_units"] == "auto" else params["s1_units"]
+    if params["s2_bands"] is not None:
+        settings["s2_bands"] = tuple(name.strip() for name in params["s2_bands"].split(","))
+    try:
+        return PredictConfig(**settings)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from error
+
+
+def _pair(scenes: list[str], *, no_s1: bool) -> tuple[str | None, str]:
+    from geocr.core.errors import InputError
+
+    if no_s1 and len(scenes) == 1:
+        return None, scenes[0]
+    if not no_s1 and len(scenes) == 2:
+        return scenes[0], scenes[1]
+    expected = (
+        "one raster with --no-s1: the Sentinel-2 scene"
+        if no_s1
+        else "two rasters: Sentinel-1, then Sentinel-2 (or --no-s1 and Sentinel-2 alone)"
+    )
+    raise InputError(f"predict-scene takes {expected}; got {len(scenes)}: {' '.join(scenes)}")
+
+
+def _explain(error: "ValidationError") -> str:
+    parts = [
+        f"--{'-'.join(str(part) for part in item['loc']).replace('_', '-')}: {item['msg']}, got {item['input']!r}"
+        for item in error.errors()
+    ]
+    return "settings must be valid; " + "; ".join(parts)
+
+
+def _plan(s1: str | None, s2: str, config: "PredictConfig", threads: int | None, display: Display) -> dict[str, Any]:
+    from geocr.inference.run import plan_run
+
+    return plan_run(s1, s2, config=config, threads=threads, progress=display)
+
+
+def _run(
+    s1: str | None,
+    s2: str,
+    out: Path | None,
+    config: "PredictConfig",
+    display: Display,
+    *,
+    threads: int | None,
+    overwrite: bool,
+    quicklook: bool,
+) -> "tuple[PredictResult, dict[str, str]]":
+    from geocr.core.errors import OutputExistsError
+    from geocr.inference.outputs import OutputPaths, default_output
+    from geocr.inference.run import predict_scene
+
+    paths = OutputPaths.beside(out if out is not None else default_output(s2))
+    if quicklook and paths.quicklook.exists() and not overwrite:
+        raise OutputExistsError(
+            f"outputs are never overwritten unasked, and {paths.quicklook} exists; add --overwrite, or choose another name with -o"
+        )
+    result = predict_scene(s1, s2, paths.scene, config=config, overwrite=overwrite, threads=threads, progress=display)
+    files = {"scene": str(result.scene), "provenance": str(result.provenance)}
+    if result.std is not None:
+        files["std"] = str(result.std)
+    if quicklook:
+        from geocr.report.quicklook import write_quicklook
+
+        files["quicklook"] = str(write_quicklook(s2, files["scene"], files["provenance"], paths.quicklook))
+    return result, files
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """The plan of a dry run, for people."""
+    tile = plan["tile"]
+    print_facts(
+        "plan (nothing was computed)",
+        [
+            ("grid", f"{plan['columns']} x {plan['rows']} pixels, {plan['crs']}"),
+            ("bands", f"{', '.join(plan['optical_bands'])}; Sentinel-1 {', '.join(plan['sar_bands']) or 'none'}; {plan['dtype']}"),
+            ("method", str(plan["method"]["name"])),
+            ("cloud mask", f"{plan['cloud_mask']['source']}, {plan['cloud_share']:.1%} of the observed pixels"),
+            ("Sentinel-1 covers", f"{plan['sar_share']:.0%} of the scene"),
+            ("tiles", f"{plan['tiles']} of {tile['size_px']} px (overlap {tile['overlap_px']}, halo {tile['halo_px']})"),
+            ("to compute", f"{plan['tiles_computed']} tiles; {plan['tiles_skipped']} hold no cloud and are skipped"),
+            ("row bands", f"{plan['row_bands']}, {plan['threads']} tiles at a time"),
+            ("reads, writes", f"{size_of(plan['bytes_read'])}, {size_of(plan['bytes_written'])} uncompressed"),
+            ("memory", f"about {size_of(plan['memory_bytes'])}"),
+            ("temporary disk", f"at most {size_of(plan['scratch_bytes'])}"),
+        ],
+    )  # fmt: skip
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """What a run made, for people."""
+    pixels = summary["pixels"]
+    rebuilt = pixels["reconstructed_with_sar"] + pixels["reconstructed_without_sar"]
+    facts = [
+        ("method", str(summary["method"])),
+        ("cloud mask", f"{summary['cloud_mask']}, {summary['cloud_share']:.1%} of the observed pixels"),
+        (
+            "reconstructed",
+            f"{rebuilt:,} pixels ({pixels['reconstructed_with_sar']:,} with SAR), observed {pixels['observed']:,}, nodata {pixels['nodata']:,}",
+        ),
+    ]
+    error = summary["expected_error"]
+    if error:
+        facts.append(("expected error", f"{error['rmse']:.4f} reflectance RMSE on clear pixels hidden for the purpose"))
+    facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
+    facts.append(("time", f"{summary['seconds']:.1f} s"))
+    facts += list(summary["files"].items())
+    print_facts("done", facts)

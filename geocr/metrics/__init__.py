@@ -1,0 +1,1 @@
+"""Floor 2: how far a reconstruction is from the truth."""
