@@ -41,6 +41,12 @@ def command(
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. [default: all cores]")] = None,
+    scheduler: Annotated[
+        str, typer.Option(help="threads (this process), processes (Dask workers started here), tcp://HOST:PORT, or a scheduler FILE.json.")
+    ] = "threads",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Bands of rows at a time with threads [1], processes to start with processes [all cores].")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")] = False,
     quiet: Quiet = False,
@@ -69,7 +75,18 @@ def command(
         if dry_run:
             plan = _plan(s1, s2, config, threads, display)
         else:
-            result, files = _run(s1, s2, out, config, display, threads=threads, overwrite=overwrite, quicklook=quicklook)
+            result, files = _run(
+                s1,
+                s2,
+                out,
+                config,
+                display,
+                quicklook=quicklook,
+                overwrite=overwrite,
+                threads=threads,
+                scheduler=scheduler,
+                workers=workers,
+            )
     if dry_run:
         show(plan, print_plan)
     else:
@@ -142,9 +159,11 @@ def _run(
     config: "PredictConfig",
     display: Display,
     *,
-    threads: int | None,
-    overwrite: bool,
     quicklook: bool,
+    overwrite: bool,
+    threads: int | None,
+    scheduler: str,
+    workers: int | None,
 ) -> "tuple[PredictResult, dict[str, str]]":
     from geocr.core.errors import OutputExistsError
     from geocr.inference.outputs import OutputPaths, default_output
@@ -155,7 +174,9 @@ def _run(
         raise OutputExistsError(
             f"outputs are never overwritten unasked, and {paths.quicklook} exists; add --overwrite, or choose another name with -o"
         )
-    result = predict_scene(s1, s2, paths.scene, config=config, overwrite=overwrite, threads=threads, progress=display)
+    result = predict_scene(
+        s1, s2, paths.scene, config=config, overwrite=overwrite, threads=threads, scheduler=scheduler, workers=workers, progress=display
+    )
     files = {"scene": str(result.scene), "provenance": str(result.provenance)}
     if result.std is not None:
         files["std"] = str(result.std)

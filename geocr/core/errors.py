@@ -58,5 +58,10 @@ class OutputWriteError(GeocrError, OSError):
     """An output could not be written: no permission, no space, or an invalid result."""
 
 
-class RegistryError(GeocrError, LookupError):
-    """A name is not in the table of plug-ins, or is there twice."""
+class RegistryError(GeocrError, KeyError):
+    """A name is not in the table of plug-ins, or is there twice.
+
+    A `KeyError`, because a mapping answers `in` and `get` by it.
+    """
+
+    __str__ = Exception.__str__  # that of KeyError would show the message in quotes

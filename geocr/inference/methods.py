@@ -4,7 +4,7 @@ A method is chosen and checked before anything is computed, so that a plan can b
 prepared (fitted, loaded) when the run begins.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from geocr.config import PredictConfig
@@ -117,8 +117,8 @@ class CheckpointMethod:
         return reconstructor
 
 
-def choose_method(config: PredictConfig, tiles: SceneTiles) -> Method:
-    """The method that the settings ask for.
+def choose_method(config: PredictConfig, tiles: SceneTiles) -> tuple[Method, SceneTiles]:
+    """The method that the settings ask for, and the scene as it reads it (without Sentinel-1 where a model uses none).
 
     Raises:
         CheckpointError: When a checkpoint cannot be read or does not fit the scene.
@@ -134,6 +134,8 @@ def choose_method(config: PredictConfig, tiles: SceneTiles) -> Method:
         from geocr.inference.neural import NeuralReconstructor  # noqa: PLC0415 - as above
 
         checkpoint = load_checkpoint(config.checkpoint)
+        if not checkpoint.header.spec.sar_bands:
+            tiles = replace(tiles, scene=replace(tiles.scene, sar=None, sar_bands=()))
         method = CheckpointMethod(
             reconstructor=NeuralReconstructor.from_checkpoint(checkpoint, tiles.scene, tile_px=config.tile_px, overlap_px=config.overlap_px)
         )
@@ -142,4 +144,4 @@ def choose_method(config: PredictConfig, tiles: SceneTiles) -> Method:
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "
             f"or use the default method (no --checkpoint) or a model with a variance head"
         )
-    return method
+    return method, tiles

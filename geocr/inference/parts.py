@@ -7,13 +7,14 @@ another one, what is found in the folder is thrown away.
 
 import json
 import shutil
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class BandRecord:
     """Pixels by provenance class (its number as text)."""
 
 
+def part_path(folder: Path, product: str, row: int) -> Path:
+    """Where a product's part that begins at a row lies in a scratch folder."""
+    return folder / f"{product}_{row:06d}.tif"
+
+
 class Manifest:
     """The scratch folder of one run: its part files and which bands are finished.
 
@@ -45,33 +51,25 @@ class Manifest:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
-        self._path = folder / "manifest.json"
-        self._fingerprint = fingerprint
-        self.records = self._found()
+        self.fingerprint = fingerprint
+        self._lock = threading.Lock()
+        self.records = finished_bands(folder, fingerprint)
         if not self.records and folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-
-    def _found(self) -> dict[int, BandRecord]:
-        try:
-            content = json.loads(self._path.read_text())
-        except (FileNotFoundError, ValueError):
-            return {}
-        if content.get("fingerprint") != self._fingerprint:
-            return {}
-        return {record["row"]: BandRecord(**record) for record in content["bands"]}
+        self._write()
 
     def add(self, record: BandRecord) -> None:
-        """Write down that a band is finished."""
-        self.records[record.row] = record
-        content = {"fingerprint": self._fingerprint, "bands": [asdict(record) for record in self.records.values()]}
-        temporary = self._path.with_suffix(".json.partial")
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self._path)
+        """Write down that a band is finished; its parts have their final names by now."""
+        with self._lock:
+            self.records[record.row] = record
+            self._write()
 
-    def part(self, product: str, row: int) -> Path:
-        """Path of a product's part that begins at a row."""
-        return self.folder / f"{product}_{row:06d}.tif"
+    def _write(self) -> None:
+        content = {"fingerprint": self.fingerprint, "bands": [asdict(record) for record in self.records.values()]}
+        temporary = self.folder / "manifest.json.partial"
+        temporary.write_text(json.dumps(content))
+        temporary.replace(self.folder / _MANIFEST)
 
     def pixels(self) -> Counter[str]:
         """Pixels by provenance class over all finished bands."""
@@ -85,19 +83,47 @@ class Manifest:
         shutil.rmtree(self.folder)
 
 
+_MANIFEST = "manifest.json"
+
+
+def finished_bands(folder: Path, fingerprint: str) -> dict[int, BandRecord]:
+    """Finished bands of a scratch folder by first row; none when it is of another run or cannot be read."""
+    content = _content(folder)
+    if content.get("fingerprint") != fingerprint:
+        return {}
+    return {record["row"]: BandRecord(**record) for record in content["bands"]}
+
+
+def is_folder_of(folder: Path, fingerprint: str) -> bool:
+    """Whether a scratch folder is seen from here and belongs to this run (a worker may not share the disk)."""
+    return bool(_content(folder).get("fingerprint") == fingerprint)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content
+
+
 class BandWriter:
     """Takes finished rows in order and commits whole bands, writing in the background.
 
     At most one chunk of rows waits while another is written, so rows cannot pile up before a slow disk.
 
     Args:
-        manifest: Where parts go and are recorded.
+        folder: Where parts go.
         bands: Bands to write, in order and without gaps.
         specs: Product name (`scene`, `provenance`, `std`) to what it is.
+        commit: Told of each band once its parts are whole.
     """
 
-    def __init__(self, manifest: Manifest, bands: tuple[RowBand, ...], specs: Mapping[str, RasterSpec]) -> None:
-        self._manifest = manifest
+    def __init__(
+        self, folder: Path, bands: Sequence[RowBand], specs: Mapping[str, RasterSpec], commit: Callable[[BandRecord], None]
+    ) -> None:
+        self._folder = folder
+        self._tell = commit
         self._bands = list(bands)
         self._specs = specs
         self._writers: dict[str, PartWriter] = {}
@@ -134,7 +160,7 @@ class BandWriter:
             band = self._bands[0]
             if not self._writers:
                 self._writers = {
-                    name: PartWriter(self._manifest.part(name, band.row), spec, row=band.row, height=band.height)
+                    name: PartWriter(part_path(self._folder, name, band.row), spec, row=band.row, height=band.height)
                     for name, spec in self._specs.items()
                 }
             upto = min(stop, band.stop)
@@ -152,7 +178,7 @@ class BandWriter:
         writers, self._writers = self._writers, {}
         for writer in writers.values():
             writer.finish()
-        self._manifest.add(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels)))
+        self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels)))
         self._pixels.clear()
 
 

@@ -15,14 +15,14 @@ from geocr._version import __version__
 from geocr.clouds.mask import CloudMask
 from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
-from geocr.inference.engine import stream_rows
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.methods import Method, choose_method
 from geocr.inference.outputs import OutputPaths, default_output, require_space, require_writable
-from geocr.inference.parts import BandWriter, Manifest
+from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import CloudSurvey, RowBand, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster
 from geocr.io.cog import RasterSpec, assemble_cog, sync_rename, write_category_names
 from geocr.io.open import open_scene
 from geocr.io.raster import GDAL_OPTIONS
@@ -116,7 +116,7 @@ def prepare_scene(s2: str, s1: str | None, config: PredictConfig, *, threads: in
     mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
     tiles = SceneTiles(scene=scene, mask=mask)
-    method = choose_method(config, tiles)
+    method, tiles = choose_method(config, tiles)
     plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads)
     notes = (*scene.notes, *mask.notes, *method.notes)
     for note in notes:
@@ -146,6 +146,8 @@ def predict_scene(
     config: PredictConfig | None = None,
     overwrite: bool = False,
     threads: int | None = None,
+    scheduler: str = "threads",
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> PredictResult:
     """Remove the clouds of a Sentinel-2 scene.
@@ -159,7 +161,10 @@ def predict_scene(
         out: Path of the result; `<s2 stem>_cloudfree.tif` beside the input when None.
         config: Settings; the defaults when None.
         overwrite: Replace existing outputs.
-        threads: Tiles reconstructed at the same time; all cores when None. Does not change a byte.
+        threads: Tiles reconstructed at the same time by one process; all cores when None. Does not change a byte.
+        scheduler: `threads` (this process), `processes` (a Dask cluster started here), or the address or .json file of a running one.
+        workers: Bands of rows computed at the same time with `threads` (1 when None), or processes to start with `processes` (one a
+            core when None).
         progress: Told how it goes.
 
     Raises:
@@ -172,12 +177,13 @@ def predict_scene(
     wanted = [paths.scene, paths.provenance] + [paths.std] * config.uncertainty
     require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
     with rasterio.Env(**GDAL_OPTIONS):
-        prepared = prepare_scene(s2, s1, config, threads=threads or _cores(), progress=progress)
+        threads = threads or (_cores() if scheduler == "threads" else 1)
+        prepared = prepare_scene(s2, s1, config, threads=threads, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
         manifest = Manifest(paths.scratch, _fingerprint(prepared))
         reconstructor = _reconstructor(prepared, progress)
         specs = product_specs(prepared, reconstructor)
-        computed = write_bands(prepared, reconstructor, manifest, specs, progress)
+        computed = _write_bands(prepared, reconstructor, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
     summary = _summary(prepared, reconstructor, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()
@@ -201,16 +207,22 @@ def _reconstructor(prepared: PreparedScene, progress: Progress) -> Reconstructor
     return reconstructor
 
 
-def write_bands(
+def _write_bands(
     prepared: PreparedScene,
     reconstructor: Reconstructor | None,
     manifest: Manifest,
     specs: dict[str, RasterSpec],
     progress: Progress,
+    *,
+    scheduler: str,
+    workers: int | None,
 ) -> int:
     """Reconstruct and write every band of rows that is not finished yet; returns how many tiles were computed."""
     plan = prepared.plan
     progress.stage("reconstructing", len(plan.lattice))
+    job = SceneJob(
+        tiles=prepared.tiles, plan=plan, reconstructor=reconstructor, specs=specs, folder=manifest.folder, fingerprint=manifest.fingerprint
+    )
     computed = 0
 
     def on_tile(done: bool) -> None:
@@ -218,25 +230,18 @@ def write_bands(
         computed += done
         progress.advance()
 
-    for span in unfinished_spans(plan.bands, set(manifest.records)):
-        with BandWriter(manifest, span, specs) as writer:
-            rows = stream_rows(prepared.tiles, plan, reconstructor, row_start=span[0].row, row_stop=span[-1].stop, on_tile=on_tile)
-            for finished in rows:
-                writer.write(finished)
+    if scheduler == "threads":
+        run_here(job, manifest, workers=workers or 1, on_tile=on_tile)
+        return computed
+
+    def on_band(band: RowBand, tiles: int) -> None:
+        nonlocal computed
+        computed += tiles
+        progress.advance(sum(band.row <= row.keep_start < band.stop for row in plan.lattice.rows) * len(plan.lattice.cols))
+
+    with cluster_client(scheduler, workers or _cores()) as client:
+        run_on_cluster(job, manifest, client, on_band=on_band)
     return computed
-
-
-def unfinished_spans(bands: tuple[RowBand, ...], finished: set[int]) -> list[tuple[RowBand, ...]]:
-    """Runs of neighbouring bands that are still to be done."""
-    spans: list[list[RowBand]] = []
-    for band in bands:
-        if band.row in finished:
-            continue
-        if spans and spans[-1][-1].stop == band.row:
-            spans[-1].append(band)
-        else:
-            spans.append([band])
-    return [tuple(span) for span in spans]
 
 
 def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict[str, RasterSpec], progress: Progress) -> None:
@@ -245,7 +250,7 @@ def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict
     finals = {"scene": paths.scene, "provenance": paths.provenance, "std": paths.std}
     made = {}
     for name, spec in specs.items():
-        parts = [(manifest.part(name, band.row), band.row, band.height) for band in plan.bands]
+        parts = [(part_path(manifest.folder, name, band.row), band.row, band.height) for band in plan.bands]
         made[name] = assemble_cog(parts, manifest.folder / f"final_{name}.tif", spec, manifest.folder)
         progress.advance()
     for name, path in made.items():

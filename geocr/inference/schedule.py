@@ -1,0 +1,201 @@
+"""Where bands of rows are computed: here, on threads, or on a Dask cluster. One plan and one engine for all.
+
+A Dask task is a run of neighbouring bands. What it is sent is a few numbers; the job itself (paths, plan, method) goes to each
+worker once, directly and not through the scheduler; pixels are read and written by the worker. Where workers share no disk with
+the client, finished parts travel back as bytes, again past the scheduler.
+"""
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask
+import rasterio
+
+from geocr.core.errors import InputError
+from geocr.inference.engine import stream_rows
+from geocr.inference.inputs import SceneTiles
+from geocr.inference.parts import BandRecord, BandWriter, Manifest, is_folder_of, part_path
+from geocr.inference.plan import RowBand, ScenePlan
+from geocr.inference.reconstructor import Reconstructor
+from geocr.io.cog import RasterSpec
+from geocr.io.raster import GDAL_OPTIONS
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+BANDS_AHEAD = 2
+"""Tasks waiting per worker thread: enough that none idles, few enough that the scheduler holds little."""
+RETRIES = 3
+"""How often Dask gives a task to another worker when one dies with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneJob:
+    """All that computing a band needs, apart from which band."""
+
+    tiles: SceneTiles
+    plan: ScenePlan
+    reconstructor: Reconstructor | None
+    specs: Mapping[str, RasterSpec]
+    folder: Path
+    """Scratch folder of the run."""
+    fingerprint: str
+    """Tells a worker whether the folder it sees is this run's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Asks a running span to end; a thread cannot be interrupted from outside."""
+
+    _event: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        """Ask."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt when asked."""
+        if self._event.is_set():
+            raise KeyboardInterrupt
+
+
+def write_span(
+    job: SceneJob, span: Sequence[RowBand], folder: Path, commit: Callable[[BandRecord], None], on_tile: Callable[[bool], None]
+) -> None:
+    """Reconstruct neighbouring bands in one stream and write their parts into a folder."""
+    with rasterio.Env(**GDAL_OPTIONS), BandWriter(folder, span, job.specs, commit) as writer:
+        for rows in stream_rows(job.tiles, job.plan, job.reconstructor, row_start=span[0].row, row_stop=span[-1].stop, on_tile=on_tile):
+            writer.write(rows)
+
+
+def spans_of(bands: Iterable[RowBand], finished: Iterable[int], *, most: int | None = None) -> list[tuple[RowBand, ...]]:
+    """Runs of neighbouring bands that are still to be done, none longer than `most` bands."""
+    done = set(finished)
+    spans: list[list[RowBand]] = []
+    for band in bands:
+        if band.row in done:
+            continue
+        if spans and spans[-1][-1].stop == band.row and (most is None or len(spans[-1]) < most):
+            spans[-1].append(band)
+        else:
+            spans.append([band])
+    return [tuple(span) for span in spans]
+
+
+def run_here(job: SceneJob, manifest: Manifest, *, workers: int, on_tile: Callable[[bool], None]) -> None:
+    """Compute all unfinished bands in this process, as a Dask graph of spans.
+
+    With one worker the spans are as long as can be, so that every tile is computed once; with more, neighbouring spans share
+    their edge rows of tiles.
+
+    Args:
+        job: The scene.
+        manifest: Told of finished bands.
+        workers: Spans computed at the same time.
+        on_tile: Told of each tile, from any thread.
+    """
+    left = sum(band.row not in manifest.records for band in job.plan.bands)
+    most = None if workers == 1 else max(1, -(-left // workers))
+    stop = Stop()
+
+    def counted(done: bool) -> None:
+        stop.check()
+        on_tile(done)
+
+    tasks = [
+        dask.delayed(write_span, pure=False)(job, span, manifest.folder, manifest.add, counted)
+        for span in spans_of(job.plan.bands, manifest.records, most=most)
+    ]
+    try:
+        dask.compute(*tasks, scheduler="synchronous" if workers == 1 else "threads", num_workers=workers, optimize_graph=False)
+    except BaseException:
+        stop.ask()
+        raise
+
+
+@contextmanager
+def cluster_client(scheduler: str, workers: int) -> "Iterator[Client]":
+    """Connect to a cluster, or start one of worker processes on this machine.
+
+    Args:
+        scheduler: `processes`, an address such as `tcp://host:8786`, or the path of a scheduler file ending in .json.
+        workers: Processes to start with `processes`; else the cluster has its own.
+
+    Raises:
+        InputError: When there is no cluster at the address.
+    """
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - as in run_on_cluster
+
+    if scheduler == "processes":
+        with (
+            LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    target = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
+    try:
+        client = Client(**target, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--scheduler must be threads, processes, the address of a running Dask scheduler (tcp://host:8786) or its .json file; "
+            f"{scheduler} does not answer: {error}; start one with `dask scheduler` and `dask worker`"
+        ) from error
+    with client:
+        yield client
+
+
+def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_band: Callable[[RowBand, int], None]) -> None:
+    """Compute all unfinished bands on the workers of a Dask cluster.
+
+    Args:
+        job: The scene; every worker must be able to open its paths.
+        manifest: Told of finished bands.
+        client: Connected to the scheduler.
+        on_band: Told of each finished band and how many of its tiles were computed.
+    """
+    from distributed import as_completed  # noqa: PLC0415 - half a second that a run on this machine need not wait for
+
+    shared = client.scatter(job, broadcast=True, direct=True, hash=False)
+    left = iter(spans_of(job.plan.bands, manifest.records, most=1))
+
+    def submit(span: tuple[RowBand, ...]) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
+        return client.submit(_span_on_worker, shared, span, pure=False, retries=RETRIES)
+
+    window = max(1, BANDS_AHEAD * sum(client.nthreads().values()))
+    pool = as_completed([submit(span) for span, _ in zip(left, range(window), strict=False)])
+    for future in pool:
+        record, parts, computed = client.gather(future, direct=True)
+        for name, content in parts.items():
+            path = part_path(manifest.folder, name, record.row)
+            temporary = path.with_name(path.name + ".partial")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        manifest.add(record)
+        on_band(RowBand(row=record.row, height=record.height), computed)
+        following = next(left, None)
+        if following is not None:
+            pool.add(submit(following))
+
+
+def _span_on_worker(job: SceneJob, span: tuple[RowBand, ...]) -> tuple[BandRecord, dict[str, bytes], int]:
+    """One band on a worker: its record, its parts where the disk is not shared (else none), and how many tiles were computed."""
+    records: list[BandRecord] = []
+    computed = 0
+
+    def count(done: bool) -> None:
+        nonlocal computed
+        computed += done
+
+    if is_folder_of(job.folder, job.fingerprint):
+        write_span(job, span, job.folder, records.append, count)
+        return records[0], {}, computed
+    with tempfile.TemporaryDirectory(prefix="geocr-") as local:
+        write_span(job, span, Path(local), records.append, count)
+        parts = {name: part_path(Path(local), name, span[0].row).read_bytes() for name in job.specs}
+    return records[0], parts, computed
