@@ -1,34 +1,52 @@
 # Each target sets up what it needs: on a fresh machine `make demo` or `make test` is the only command.
+#   make demo PYTHON=python3.12      another interpreter (3.11 or newer)
+#   make test VENV=/path/to/venv     another environment; one that has geocr installed already is brought up to date
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEFAULT_TESTS := not slow and not network
+SLOW_TESTS := slow and not network
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: help install demo test test-slow lint pytest format clean
 
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
+
+# A venv without pip (Debian makes one when python3-venv is missing) is made again, and pip tells why a package failed.
 $(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $(STAMP)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "geocr needs Python 3.11 or newer; '$(PYTHON)' is not: make PYTHON=python3.12 ..." >&2; exit 1; }; \
+	  echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing geocr, its dependencies and its checks into $(VENV): some minutes and, with PyTorch's GPU build, 6 GB"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
 
-demo: $(STAMP)  ## install, make a cloudy scene, remove its clouds, draw the picture
+install: $(STAMP)  ## make the environment and install geocr with its checks
+
+demo: $(STAMP)  ## install, make a cloudy scene, remove its clouds, measure, draw the picture
 	$(BIN)/geocr demo --overwrite
 
-lint: $(STAMP)
+lint: $(STAMP)  ## ruff (check and format), mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## lint, types, floors, and the default suite with coverage
-	$(BIN)/python -m pytest -m 'not slow and not network' --cov --cov-report=term --cov-report=xml
+pytest: $(STAMP)  ## the default suite with coverage
+	$(BIN)/python -m pytest -m '$(DEFAULT_TESTS)' --cov --cov-report=term --cov-report=xml
 
-test-slow: $(STAMP)  ## the tests that take minutes
-	$(BIN)/python -m pytest -m 'slow and not network'
+test: lint  ## install, lint, default suite with coverage: what must pass before a commit
+	@$(MAKE) --no-print-directory pytest
 
-format: $(STAMP)
+test-slow: $(STAMP)  ## the tests that take minutes, and the examples
+	$(BIN)/python -m pytest -m '$(SLOW_TESTS)'
+	for script in examples/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+format: $(STAMP)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .coverage*
+clean:  ## delete caches and builds, keep the environment
+	rm -rf build dist site demo examples/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* coverage.xml

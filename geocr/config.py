@@ -24,6 +24,7 @@ class PredictConfig(BaseModel):
     checkpoint: str | None = Field(None, description="Trained model; None fits on the scene itself")
     tile_px: int | None = Field(None, ge=16, description="Side of a model's tile; None takes the checkpoint's own")
     overlap_px: int | None = Field(None, ge=0, description="Overlap of a model's tiles; None takes the checkpoint's own")
+    aoi: str | None = Field(None, description="Polygons outside which nothing is replaced: a vector file or WKT")
     mode: Literal["replace-clouds", "full"] = Field("replace-clouds", description="Replace cloudy pixels only, or rewrite every valid one")
     uncertainty: bool = Field(False, description="Also write a standard deviation")
     seed: int = Field(0, ge=0, description="Seed of the fit")

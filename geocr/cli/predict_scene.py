@@ -36,6 +36,9 @@ def command(
     checkpoint: Annotated[str | None, typer.Option(help="Trained model (.safetensors). [default: fit on the scene itself]")] = None,
     tile: Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")] = None,
     overlap: Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")] = None,
+    aoi: Annotated[
+        str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")] = "replace-clouds",
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a standard deviation COG.")] = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,

@@ -19,7 +19,7 @@ from geocr.core.errors import ReconstructionError
 from geocr.core.types import BoolArray, FloatArray, Reconstruction, Window
 from geocr.grid.blend import fade
 from geocr.grid.lattice import AxisTile, Lattice
-from geocr.inference.inputs import RowStream, RowStrip, SceneTiles, columns_of, stack_rows, tile_of
+from geocr.inference.inputs import RowStream, RowStrip, SceneTiles, cut_window
 from geocr.inference.plan import ScenePlan
 from geocr.inference.products import FinishedRows
 from geocr.inference.reconstructor import Reconstructor
@@ -119,9 +119,10 @@ def _in_order(
             future.cancel()
 
 
-def needed_pixels(cloud_mask: BoolArray, valid: BoolArray, plan: ScenePlan) -> BoolArray:
+def needed_pixels(strip: RowStrip, plan: ScenePlan) -> BoolArray:
     """Which pixels are to be replaced: `(y, x)` bool."""
-    return valid if plan.mode == "full" else cloud_mask & valid
+    wanted = strip.inside & strip.valid
+    return wanted if plan.mode == "full" else wanted & strip.cloud_mask
 
 
 def _reconstruct(tile_row: _TileRow, col: AxisTile, plan: ScenePlan, reconstructor: Reconstructor | None) -> Reconstruction | None:
@@ -129,15 +130,15 @@ def _reconstruct(tile_row: _TileRow, col: AxisTile, plan: ScenePlan, reconstruct
     if reconstructor is None:
         return None
     window, kept = Lattice.window(tile_row.row, col), Lattice.kept(tile_row.row, col)
-    rows, cols = kept.slices_in(window)
-    if plan.mode != "full" and not _any_cloud(tile_row.strips, kept):
+    if not _may_need(tile_row.strips, kept, plan):
         return None
-    tile = tile_of(tile_row.strips, window)
-    inside = np.zeros(window.shape, bool)
-    inside[rows, cols] = True
-    needed = needed_pixels(tile.cloud_mask, tile.valid, plan) & inside
+    strip = cut_window(tile_row.strips, window)
+    rows, cols = kept.slices_in(window)
+    needed = np.zeros(window.shape, bool)
+    needed[rows, cols] = needed_pixels(strip.part(kept), plan)
     if not needed.any():
         return None
+    tile = strip.tile()
     result = reconstructor(tile).checked(tile, needed)
     if plan.with_std and result.std is None:
         raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
@@ -145,11 +146,14 @@ def _reconstruct(tile_row: _TileRow, col: AxisTile, plan: ScenePlan, reconstruct
     return Reconstruction(mean=result.mean[:, rows, cols], std=std)
 
 
-def _any_cloud(strips: list[RowStrip], kept: Window) -> bool:
-    """Whether the mask marks any pixel of a window; spares the reflectance of tiles that are clear."""
+def _may_need(strips: list[RowStrip], kept: Window, plan: ScenePlan) -> bool:
+    """Whether masks mark any pixel of a window; spares copying tiles that are clear or outside the area."""
     for strip in strips:
         start, stop = max(kept.row, strip.window.row), min(kept.row_stop, strip.window.row_stop)
-        if start < stop and bool(strip.cloud_mask[start - strip.window.row : stop - strip.window.row, kept.col : kept.col_stop].any()):
+        if start >= stop:
+            continue
+        part = strip.part(Window(row=start, col=kept.col, height=stop - start, width=kept.width))
+        if bool((part.inside if plan.mode == "full" else part.inside & part.cloud_mask).any()):
             return True
     return False
 
@@ -176,7 +180,8 @@ class _RowMerger:
         self.edge: _Edge | None = None
         """Rows that the next row of tiles shares, once a tile of this row was computed."""
         first, stop = max(row.keep_start, row_start), min(row.own_stop, row_stop)
-        self._observed = _between(tile_row.strips, first, stop) if first < stop else None
+        rows = Window(row=first, col=0, height=max(stop - first, 1), width=plan.shape[1])
+        self._observed = cut_window(tile_row.strips, rows) if first < stop else None
         self.finished = None if self._observed is None else FinishedRows.empty(self._observed, with_std=plan.with_std)
         """Output rows that this row of tiles completes; None when they lie outside the run."""
 
@@ -190,12 +195,12 @@ class _RowMerger:
             self._keep_edge(block, col)
         if self._observed is None or self.finished is None:
             return
-        strip = columns_of(self._observed, col.keep_start, col.own_stop)
+        strip = self._observed.columns(col.keep_start, col.own_stop)
         filled = None
         if block is not None:
             offset = strip.window.row - self._row.keep_start
             filled = [layer[:, offset : offset + strip.window.height] for layer in block]
-        self.finished.put(strip, needed_pixels(strip.cloud_mask, strip.valid, self._plan), filled)
+        self.finished.put(strip, needed_pixels(strip, self._plan), filled)
 
     def _joined(self, col: AxisTile, result: Reconstruction) -> _Layers:
         """The tile's own columns, faded with its left neighbour; keeps its right edge for the next."""
@@ -223,14 +228,3 @@ class _RowMerger:
             self.edge = [np.zeros((layer.shape[0], shared, self._plan.shape[1]), np.float32) for layer in block]
         for target, layer in zip(self.edge, block, strict=True):
             target[:, :, col.keep_start : col.own_stop] = layer[:, -shared:]
-
-
-def _between(strips: list[RowStrip], first: int, stop: int) -> RowStrip:
-    """Rows `first` to `stop` out of the strips that cover them."""
-    return stack_rows(
-        [
-            part.rows(max(first, part.window.row), min(stop, part.window.row_stop))
-            for part in strips
-            if part.window.row < stop and part.window.row_stop > first
-        ]
-    )

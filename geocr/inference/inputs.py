@@ -32,6 +32,8 @@ class SceneTiles:
     """Where pixels come from."""
     mask: MaskReader
     """Which of them are cloud or shadow."""
+    aoi: MaskReader | None = None
+    """Which of them may be replaced; all when None."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,12 +47,13 @@ class SceneTiles:
             dn=self.scene.read_dn(window),
             sar=self.scene.read_sar(window),
             cloud_mask=self.mask.read(window),
+            inside=np.ones(window.shape, bool) if self.aoi is None else self.aoi.read(window),
             scene=self.scene,
         )
 
     def read(self, window: Window) -> TileInput:
         """One window as a reconstructor sees it."""
-        return self.read_rows(window).tile(window)
+        return self.read_rows(window).tile()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +68,8 @@ class RowStrip:
     """`(band, y, x)` dB, NaN outside Sentinel-1."""
     cloud_mask: BoolArray
     """`(y, x)`, True is cloud or shadow."""
+    inside: BoolArray
+    """`(y, x)`, True where pixels may be replaced: inside the area of interest."""
     scene: Scene
     """For its radiometry."""
 
@@ -79,23 +84,30 @@ class RowStrip:
         valid: BoolArray = np.logical_or.reduce(self.observed, axis=0)
         return valid
 
-    def tile(self, window: Window) -> TileInput:
-        """A window of this strip in reflectance and dB."""
+    def tile(self) -> TileInput:
+        """This strip in reflectance and dB, as a reconstructor sees it."""
+        optical = self.scene.scale.to_reflectance(self.dn)
+        return TileInput(window=self.window, optical=optical, sar=self.sar, cloud_mask=self.cloud_mask, valid=self.valid)
+
+    def part(self, window: Window) -> "RowStrip":
+        """The part of it inside a window."""
         rows, cols = window.slices_in(self.window)
-        optical = self.scene.scale.to_reflectance(self.dn[:, rows, cols])
-        return TileInput(
+        return RowStrip(
             window=window,
-            optical=optical,
+            dn=self.dn[:, rows, cols],
             sar=self.sar[:, rows, cols],
             cloud_mask=self.cloud_mask[rows, cols],
-            valid=np.logical_or.reduce(np.isfinite(optical), axis=0),
+            inside=self.inside[rows, cols],
+            scene=self.scene,
         )
 
     def rows(self, start: int, stop: int) -> "RowStrip":
         """The part of it between two scene rows."""
-        window = Window(row=start, col=self.window.col, height=stop - start, width=self.window.width)
-        rows, _ = window.slices_in(self.window)
-        return RowStrip(window=window, dn=self.dn[:, rows], sar=self.sar[:, rows], cloud_mask=self.cloud_mask[rows], scene=self.scene)
+        return self.part(Window(row=start, col=self.window.col, height=stop - start, width=self.window.width))
+
+    def columns(self, start: int, stop: int) -> "RowStrip":
+        """The part of it between two scene columns."""
+        return self.part(Window(row=self.window.row, col=start, height=self.window.height, width=stop - start))
 
 
 def stack_rows(parts: list[RowStrip]) -> RowStrip:
@@ -108,6 +120,7 @@ def stack_rows(parts: list[RowStrip]) -> RowStrip:
         dn=np.concatenate([part.dn for part in parts], axis=1),
         sar=np.concatenate([part.sar for part in parts], axis=1),
         cloud_mask=np.concatenate([part.cloud_mask for part in parts], axis=0),
+        inside=np.concatenate([part.inside for part in parts], axis=0),
         scene=parts[0].scene,
     )
 
@@ -172,22 +185,14 @@ def strip_rows(scene: Scene) -> int:
     return block * max(1, -(-least // block))
 
 
-def tile_of(parts: list[RowStrip], window: Window) -> TileInput:
-    """One tile cut from the strips that cover its rows; copies no more than the tile."""
-    cut = []
-    for part in parts:
-        start, stop = max(window.row, part.window.row), min(window.row_stop, part.window.row_stop)
-        if start < stop:
-            cut.append(columns_of(part.rows(start, stop), window.col, window.col_stop))
-    return stack_rows(cut).tile(window)
-
-
-def columns_of(strip: RowStrip, start: int, stop: int) -> RowStrip:
-    """The part of a strip between two scene columns."""
-    part = Window(row=strip.window.row, col=start, height=strip.window.height, width=stop - start)
-    _, cols = part.slices_in(strip.window)
-    return RowStrip(
-        window=part, dn=strip.dn[:, :, cols], sar=strip.sar[:, :, cols], cloud_mask=strip.cloud_mask[:, cols], scene=strip.scene
+def cut_window(strips: list[RowStrip], window: Window) -> RowStrip:
+    """A window out of the strips that cover its rows; copies no more than the window."""
+    return stack_rows(
+        [
+            strip.rows(max(window.row, strip.window.row), min(window.row_stop, strip.window.row_stop)).columns(window.col, window.col_stop)
+            for strip in strips
+            if strip.window.row < window.row_stop and strip.window.row_stop > window.row
+        ]
     )
 
 

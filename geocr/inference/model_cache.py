@@ -73,6 +73,6 @@ def _keep(key: ModelKey, model: FusionModel) -> None:
         for parameter in model.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    _models[key] = model.eval().requires_grad_(False)
+    _models[key] = model.eval()
     while len(_models) > MAX_MODELS:
         _models.popitem(last=False)

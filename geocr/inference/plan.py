@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from geocr.core.types import BoolArray, Window
+from geocr.core.types import BoolArray, ByteArray, Window
 from geocr.grid.lattice import Lattice
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles, row_windows, strip_rows
@@ -53,7 +53,7 @@ class CloudSurvey:
     sar_share: float
     """Share of the scene that Sentinel-1 covers, 0 to 1, by a coarse sample."""
     touched: tuple[bytes, ...]
-    """A row of the lattice each, a byte a tile: 1 where the tile holds a cloudy pixel it may write."""
+    """A row of the lattice each, a byte a tile: 1 where the tile holds a pixel to replace."""
 
     @property
     def cloud_share(self) -> float:
@@ -62,7 +62,7 @@ class CloudSurvey:
 
     @property
     def touched_tiles(self) -> int:
-        """Tiles that hold a cloudy pixel."""
+        """Tiles that hold a pixel to replace."""
         return sum(map(sum, self.touched))
 
 
@@ -137,7 +137,6 @@ class ScenePlan:
     def describe(self, survey: CloudSurvey) -> dict[str, Any]:
         """JSON-able summary for `--dry-run`."""
         tiles = len(self.lattice)
-        computed = tiles if self.mode == "full" else survey.touched_tiles
         return {
             "rows": self.shape[0],
             "columns": self.shape[1],
@@ -147,8 +146,8 @@ class ScenePlan:
             "tile": asdict(self.tile),
             "mode": self.mode,
             "tiles": tiles,
-            "tiles_computed": computed,
-            "tiles_skipped": tiles - computed,
+            "tiles_computed": survey.touched_tiles,
+            "tiles_skipped": tiles - survey.touched_tiles,
             "row_bands": len(self.bands),
             "cloud_share": survey.cloud_share,
             "sar_share": survey.sar_share,
@@ -176,26 +175,28 @@ def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool,
     )
 
 
-def survey_clouds(tiles: SceneTiles, lattice: Lattice) -> CloudSurvey:
-    """Count cloud over the scene and find the tiles it touches, in one pass over the mask and the first band."""
+def survey_clouds(tiles: SceneTiles, lattice: Lattice, mode: Mode) -> CloudSurvey:
+    """Count cloud over the scene and find the tiles that hold something to replace, in one pass over the mask and the first band."""
     scene = tiles.scene
     touched = np.zeros((len(lattice.rows), len(lattice.cols)), np.uint8)
     valid_px = cloudy_px = 0
     for window in row_windows(scene.grid.shape, strip_rows(scene)):
         valid = scene.scale.observed(scene.optical.read(window, scene.indexes[:1]))[0]
         cloudy = tiles.mask.read(window) & valid
+        wanted = valid if mode == "full" else cloudy
+        wanted = wanted if tiles.aoi is None else wanted & tiles.aoi.read(window)
         valid_px += int(np.count_nonzero(valid))
         cloudy_px += int(np.count_nonzero(cloudy))
-        _mark_touched(touched, cloudy, window, lattice)
+        _mark_touched(touched, wanted, window, lattice)
     return CloudSurvey(valid_px=valid_px, cloudy_px=cloudy_px, sar_share=_sar_share(tiles), touched=tuple(row.tobytes() for row in touched))
 
 
-def _mark_touched(touched: "np.ndarray[Any, np.dtype[np.uint8]]", cloudy: BoolArray, window: Window, lattice: Lattice) -> None:
+def _mark_touched(touched: ByteArray, wanted: BoolArray, window: Window, lattice: Lattice) -> None:
     for i, row in enumerate(lattice.rows):
         start, stop = max(row.keep_start, window.row), min(row.keep_stop, window.row_stop)
         if start >= stop:
             continue
-        columns: BoolArray = np.logical_or.reduce(cloudy[start - window.row : stop - window.row], axis=0)
+        columns: BoolArray = np.logical_or.reduce(wanted[start - window.row : stop - window.row], axis=0)
         for j, col in enumerate(lattice.cols):
             touched[i, j] |= bool(columns[col.keep_start : col.keep_stop].any())
 

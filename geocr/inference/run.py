@@ -23,6 +23,7 @@ from geocr.inference.plan import CloudSurvey, RowBand, ScenePlan, plan_scene, su
 from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster
+from geocr.io.aoi import read_aoi
 from geocr.io.cog import RasterSpec, assemble_cog, sync_rename, write_category_names
 from geocr.io.open import open_scene
 from geocr.io.raster import GDAL_OPTIONS
@@ -115,14 +116,15 @@ def prepare_scene(s2: str, s1: str | None, config: PredictConfig, *, threads: in
     progress.stage("finding clouds", 1)
     mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
-    tiles = SceneTiles(scene=scene, mask=mask)
+    aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
+    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi)
     method, tiles = choose_method(config, tiles)
     plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads)
     notes = (*scene.notes, *mask.notes, *method.notes)
     for note in notes:
         progress.note(note)
     return PreparedScene(
-        tiles=tiles, mask=mask, method=method, plan=plan, survey=survey_clouds(tiles, plan.lattice), config=config, notes=notes
+        tiles=tiles, mask=mask, method=method, plan=plan, survey=survey_clouds(tiles, plan.lattice, config.mode), config=config, notes=notes
     )
 
 
@@ -198,8 +200,8 @@ def _cores() -> int:
 
 def _reconstructor(prepared: PreparedScene, progress: Progress) -> Reconstructor | None:
     """The prepared method, or None for a scene with nothing to replace."""
-    if prepared.config.mode == "replace-clouds" and not prepared.survey.touched_tiles:
-        progress.note("The mask holds no cloud: the scene is copied as it is.")
+    if not prepared.survey.touched_tiles:
+        progress.note("There is no cloud to replace: the scene is copied as it is.")
         return None
     progress.stage(f"preparing {prepared.method.name}", 1)
     reconstructor = prepared.method.prepare(prepared.tiles)
@@ -303,7 +305,7 @@ def _fingerprint(prepared: PreparedScene) -> str:
     """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
     scene = prepared.tiles.scene
     inputs = [scene.optical.path] + ([scene.sar.path] if scene.sar is not None else [])
-    inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask) if path]
+    inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
     facts = {
         "version": __version__,
         "inputs": [_file_facts(path) for path in inputs],

@@ -51,4 +51,4 @@ def detect_units(sample: NumberArray, path: str) -> SarUnits:
         raise UnitsError(
             f"units are detected from observed values, and {path} shows none; give --s1-units, or --no-s1 to go on without Sentinel-1"
         )
-    return "db" if bool((finite < 0).any()) else "power"
+    return "db" if bool((sample < 0).any()) else "power"  # all of the sample: minus infinity is the dB of no echo

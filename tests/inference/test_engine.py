@@ -179,12 +179,24 @@ def test_a_clear_tile_is_never_reconstructed_and_the_survey_foresees_it(tmp_path
     calls: list[bool] = []
     list(stream_rows(world.tiles, plan, Spy(spec), row_start=0, row_stop=64, on_tile=calls.append))
     assert all(window.row <= 40 < window.row_stop and window.col <= 20 < window.col_stop for window in seen)
-    survey = survey_clouds(world.tiles, plan.lattice)
+    survey = survey_clouds(world.tiles, plan.lattice, plan.mode)
     assert survey.touched_tiles == len(seen) == sum(calls) > 0
     assert len(calls) == len(plan.lattice)
     assert survey.cloudy_px == 1
     assert survey.valid_px == np.count_nonzero(world.dn[0])
     assert survey.sar_share == pytest.approx(0.8, abs=0.1)
+
+
+@worlds
+@given(spec=lattices, seed=st.integers(0, 3), mode=st.sampled_from(["full", "replace-clouds"]))
+def test_nothing_is_replaced_outside_the_area_of_interest(tmp_path: Path, spec: TileSpec, seed: int, mode: Any) -> None:
+    world = make_world(tmp_path, shape=(83, 61), seed=seed)
+    everywhere = world.run(Box(spec), mode=mode)
+    area = np.zeros((83, 61), bool)
+    area[20:50, 7:33] = True
+    limited = replace(world, tiles=replace(world.tiles, aoi=ArrayMask(area))).run(Box(spec), mode=mode)
+    np.testing.assert_array_equal(limited["scene"], np.where(area, everywhere["scene"], world.dn))
+    np.testing.assert_array_equal(limited["provenance"], np.where(area, everywhere["provenance"], (world.dn != 0).any(axis=0)))
 
 
 def test_flipping_the_scene_flips_the_result(tmp_path: Path) -> None:
