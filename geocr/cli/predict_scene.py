@@ -227,6 +227,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     if error:
         facts.append(("expected error", f"{error['rmse']:.4f} reflectance RMSE on clear pixels hidden for the purpose"))
     facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
+    if summary["seam_ratio"] is not None:
+        facts.append(("seams", f"jump across tile lines is {summary['seam_ratio']:.2f} of the jump elsewhere (1 means tiles do not show)"))
     facts.append(("time", f"{summary['seconds']:.1f} s"))
     facts += list(summary["files"].items())
     print_facts("done", facts)

@@ -19,8 +19,10 @@ from typing import Any, Self
 import numpy as np
 
 from geocr.core.types import NumberArray
+from geocr.grid.lattice import Lattice
 from geocr.inference.plan import RowBand
 from geocr.inference.products import FinishedRows
+from geocr.inference.seam import SeamCounter, SeamSums
 from geocr.io.cog import PartWriter, RasterSpec
 
 
@@ -34,6 +36,8 @@ class BandRecord:
     """Rows."""
     pixels: dict[str, int] = field(default_factory=dict)
     """Pixels by provenance class (its number as text)."""
+    seam: SeamSums = field(default_factory=SeamSums)
+    """Jumps across tile lines and off them."""
 
 
 def part_path(folder: Path, product: str, row: int) -> Path:
@@ -78,6 +82,10 @@ class Manifest:
             total.update(record.pixels)
         return total
 
+    def seam(self) -> SeamSums:
+        """Seam sums over all finished bands."""
+        return sum((record.seam for record in self.records.values()), SeamSums())
+
     def remove(self) -> None:
         """Delete the folder after success."""
         shutil.rmtree(self.folder)
@@ -91,7 +99,7 @@ def finished_bands(folder: Path, fingerprint: str) -> dict[int, BandRecord]:
     content = _content(folder)
     if content.get("fingerprint") != fingerprint:
         return {}
-    return {record["row"]: BandRecord(**record) for record in content["bands"]}
+    return {record["row"]: BandRecord(**{**record, "seam": SeamSums(**record["seam"])}) for record in content["bands"]}
 
 
 def is_folder_of(folder: Path, fingerprint: str) -> bool:
@@ -116,12 +124,20 @@ class BandWriter:
         folder: Where parts go.
         bands: Bands to write, in order and without gaps.
         specs: Product name (`scene`, `provenance`, `std`) to what it is.
+        lattice: Where tiles begin and end, for the seam figure.
         commit: Told of each band once its parts are whole.
     """
 
     def __init__(
-        self, folder: Path, bands: Sequence[RowBand], specs: Mapping[str, RasterSpec], commit: Callable[[BandRecord], None]
+        self,
+        folder: Path,
+        bands: Sequence[RowBand],
+        specs: Mapping[str, RasterSpec],
+        lattice: Lattice,
+        commit: Callable[[BandRecord], None],
     ) -> None:
+        self._seams = SeamCounter(lattice=lattice)
+        self._seam = SeamSums()
         self._folder = folder
         self._tell = commit
         self._bands = list(bands)
@@ -156,6 +172,7 @@ class BandWriter:
     def _write(self, rows: FinishedRows) -> None:
         arrays = {"scene": rows.scene, "provenance": rows.provenance, "std": rows.std}
         row, stop = rows.row, rows.row + rows.scene.shape[1]
+        self._seam += self._seams.count(rows)
         while row < stop:
             band = self._bands[0]
             if not self._writers:
@@ -178,8 +195,9 @@ class BandWriter:
         writers, self._writers = self._writers, {}
         for writer in writers.values():
             writer.finish()
-        self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels)))
+        self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels), seam=self._seam))
         self._pixels.clear()
+        self._seam = SeamSums()
 
 
 def _count(provenance: NumberArray) -> dict[str, int]:

@@ -339,6 +339,7 @@ def _summary(
         "sar_share": prepared.survey.sar_share,
         "pixels": by_class,
         "expected_error": facts.get("error"),
+        "seam_ratio": manifest.seam().ratio,
         "tiles": len(prepared.plan.lattice),
         "tiles_computed": computed,
         "seconds": round(seconds, 2),

@@ -68,7 +68,7 @@ def write_span(
     job: SceneJob, span: Sequence[RowBand], folder: Path, commit: Callable[[BandRecord], None], on_tile: Callable[[bool], None]
 ) -> None:
     """Reconstruct neighbouring bands in one stream and write their parts into a folder."""
-    with rasterio.Env(**GDAL_OPTIONS), BandWriter(folder, span, job.specs, commit) as writer:
+    with rasterio.Env(**GDAL_OPTIONS), BandWriter(folder, span, job.specs, job.plan.lattice, commit) as writer:
         for rows in stream_rows(job.tiles, job.plan, job.reconstructor, row_start=span[0].row, row_stop=span[-1].stop, on_tile=on_tile):
             writer.write(rows)
 

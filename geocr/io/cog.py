@@ -179,6 +179,7 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
     mosaic.write_text(_mosaic_xml(parts, spec))
     with _naming_failure(destination):
         _build_overviews(mosaic, spec)
+        _write_statistics(mosaic, spec)
         profile = spec.profile(height=spec.grid.shape[0], row=0, block=COG_BLOCK_PX)
         options = {
             key: profile[key]
@@ -192,7 +193,7 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
 
 
 def overview_factors(shape: tuple[int, int]) -> list[int]:
-    """Powers of two down to the first overview whose longer side fits in 256 pixels... one block."""
+    """Powers of two down to the first overview whose longer side is at most 256 pixels."""
     factors, factor = [], 2
     while max(shape) / factor > _SMALLEST_OVERVIEW_PX:
         factors.append(factor)
@@ -215,6 +216,23 @@ def _build_overviews(mosaic: Path, spec: RasterSpec) -> None:
     }
     with rasterio.Env(**settings), rasterio.open(mosaic, "r+") as dataset:  # overviews of a VRT go to a file beside it
         dataset.build_overviews(factors, spec.resampling)
+
+
+def _write_statistics(mosaic: Path, spec: RasterSpec) -> None:
+    """Band statistics from the coarsest overview, so that a viewer need not read the scene to choose a stretch."""
+    if spec.categories:
+        return
+    with rasterio.open(mosaic, "r+") as dataset:
+        shape = tuple(max(1, -(-side // 2 ** len(overview_factors(spec.grid.shape)))) for side in spec.grid.shape)
+        for band in range(1, spec.count + 1):
+            values = dataset.read(band, out_shape=shape, masked=True)
+            seen = values.compressed().astype(np.float64)
+            seen = seen[np.isfinite(seen)]
+            if seen.size == 0:
+                continue
+            figures = {"MINIMUM": seen.min(), "MAXIMUM": seen.max(), "MEAN": seen.mean(), "STDDEV": seen.std()}
+            tags = {f"STATISTICS_{name}": f"{value:.10g}" for name, value in figures.items()}
+            dataset.update_tags(band, STATISTICS_APPROXIMATE="YES", STATISTICS_VALID_PERCENT=f"{100 * seen.size / values.size:.4g}", **tags)
 
 
 def _mosaic_xml(parts: Sequence[tuple[Path, int, int]], spec: RasterSpec) -> str:

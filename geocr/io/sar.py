@@ -1,13 +1,15 @@
 """Sentinel-1 on the Sentinel-2 grid: any CRS, resolution and extent, warped window by window.
 
-Backscatter is turned into power, interpolated there (bilinear; GDAL widens the kernel when the source is
-finer than the scene), and then into dB. The chain is a VRT with GDAL's own pixel functions under a
-WarpedVRT, so nothing is read before a window asks for it.
+Backscatter is turned into power, interpolated there (bilinear, with a kernel as wide as the scene's pixel where the
+source is finer), and then into dB. The chain is a VRT with GDAL's own pixel functions under a WarpedVRT, so nothing is
+read before a window asks for it.
 
-The warp's coordinate tolerance is 1e-9 of a pixel: GDAL's default of 0.125 approximates coordinates per
-read, and a pixel would then depend on the window it was read in.
+GDAL decides two things per read, and a pixel would then depend on the window it was read in. Both are set here: the
+tolerance of coordinates (1e-9 of a pixel instead of 0.125), and the width of the kernel (`kernel_scale`), which GDAL takes from
+the sizes of the window and of the source pixels under it, rounded to whole pixels.
 """
 
+from math import ceil, hypot
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,6 +17,7 @@ import numpy as np
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
 
 from geocr.core.types import FloatArray, Window
 from geocr.io.grid import SceneGrid
@@ -26,6 +29,8 @@ _PIXEL_FUNCTIONS = {
     "db": "<PixelFunctionType>dB2pow</PixelFunctionType>",
     "amplitude": '<PixelFunctionType>pow</PixelFunctionType><PixelFunctionArguments power="2"/>',
 }
+_NO_ECHO: dict[SarUnits, float | None] = {"db": float("-inf"), "power": 0.0, "amplitude": 0.0, "display": None}
+"""What stands for no measurement where the file names no other value: the border of a GRD, everything outside the swath."""
 
 
 class SarReader(RasterReader):
@@ -53,6 +58,7 @@ class SarReader(RasterReader):
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
             power = open_raster(_power_vrt(source, self.path, self.indexes, self.units))
+        scale_y, scale_x = kernel_scale(power, self.grid)
         return WarpedVRT(
             power,
             crs=self.grid.crs,
@@ -63,6 +69,9 @@ class SarReader(RasterReader):
             src_nodata=np.nan,
             nodata=np.nan,
             tolerance=WARP_TOLERANCE_PX,
+            XSCALE=scale_x,
+            YSCALE=scale_y,
+            SOURCE_EXTRA=ceil(1 / min(scale_y, scale_x)) + 1,
         )
 
     def read_backscatter(self, window: Window) -> FloatArray:
@@ -71,22 +80,43 @@ class SarReader(RasterReader):
         return power if self.units == "display" else power_to_db(power)
 
 
+def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
+    """Scene pixels per source pixel down and across the source, at the scene's centre, at most 1.
+
+    Below 1 the source is finer than the scene, and the kernel widens by the inverse.
+    """
+    rows, cols = np.array([0, -0.5, 0.5, 0, 0]) + grid.shape[0] / 2, np.array([0, 0, 0, -0.5, 0.5]) + grid.shape[1] / 2
+    xs, ys = grid.transform * (cols, rows)
+    xs, ys = transform_points(grid.crs, source.crs, list(xs), list(ys))
+    x, y = ~source.transform * (np.asarray(xs), np.asarray(ys))
+    down, across = (hypot(axis[2] - axis[1], axis[4] - axis[3]) for axis in (y, x))
+    return _at_most_one(down), _at_most_one(across)
+
+
+def _at_most_one(source_px: float) -> float:
+    """Inverse of the source pixels in a scene pixel; a source up to a twentieth finer counts as equal, as in GDAL."""
+    return 1.0 if not source_px > 1.05 else 1 / source_px
+
+
 def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits) -> str:
     """XML of a VRT whose bands are the source's in linear power (display: as they are), NaN where nodata."""
     rows, cols = source.shape
     rect = f'xOff="0" yOff="0" xSize="{cols}" ySize="{rows}"'
+    function = _PIXEL_FUNCTIONS.get(units)
+    kind = "" if function is None else ' subClass="VRTDerivedRasterBand"'
     bands = []
     for number, index in enumerate(indexes, start=1):
         nodata = source.nodatavals[index - 1]
-        if nodata is None and units in ("power", "amplitude"):
-            nodata = 0.0  # no echo: the border of a GRD and everything outside the swath
+        if nodata is None or np.isnan(nodata):  # NaN needs no naming, it stays NaN all along
+            nodata = _NO_ECHO[units]
         skip = "" if nodata is None else f"<NODATA>{nodata!r}</NODATA>"
+        ratio, offset = source.scales[index - 1], source.offsets[index - 1]
+        rule = "" if (ratio, offset) == (1.0, 0.0) else f"<ScaleOffset>{offset!r}</ScaleOffset><ScaleRatio>{ratio!r}</ScaleRatio>"
         bands.append(
-            f'<VRTRasterBand dataType="Float32" band="{number}" subClass="VRTDerivedRasterBand"><NoDataValue>nan</NoDataValue>'
-            f"{_PIXEL_FUNCTIONS.get(units, '<PixelFunctionType>sum</PixelFunctionType>')}"
-            f"<SourceTransferType>Float32</SourceTransferType>"
+            f'<VRTRasterBand dataType="Float32" band="{number}"{kind}><NoDataValue>nan</NoDataValue>'
+            f"{'' if function is None else function + '<SourceTransferType>Float32</SourceTransferType>'}"
             f'<ComplexSource><SourceFilename relativeToVRT="0">{escape(path)}</SourceFilename><SourceBand>{index}</SourceBand>'
-            f"<SrcRect {rect}/><DstRect {rect}/>{skip}</ComplexSource></VRTRasterBand>"
+            f"<SrcRect {rect}/><DstRect {rect}/>{rule}{skip}</ComplexSource></VRTRasterBand>"
         )
     coefficients = ", ".join(repr(float(value)) for value in source.transform.to_gdal())
     return (

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from geocr.clouds import s2cloudless
-from geocr.clouds.s2cloudless import BANDS, S2CloudlessDetector
+from geocr.clouds.s2cloudless import S2CloudlessDetector
 from geocr.clouds.selection import make_cloud_mask
 from geocr.core.errors import CloudMaskError
+from geocr.core.types import FloatArray
 from tests.clouds.optical import TEN, disc, paint, scene_of
 
 
@@ -16,17 +17,28 @@ def test_probabilities_are_those_of_the_reference_package() -> None:
     reference = pytest.importorskip("s2cloudless")
     pixels = np.random.default_rng(3).uniform(0, 0.7, (10, 30, 40)).astype(np.float32)
     expected = reference.S2PixelCloudDetector().get_cloud_probability_maps(np.moveaxis(pixels, 0, -1)[None])[0]
-    got = S2CloudlessDetector().score(dict(zip(BANDS, pixels, strict=True)), np.ones((30, 40), bool))
+    got = S2CloudlessDetector().score(dict(zip(TEN, pixels, strict=True)), np.ones((30, 40), bool))
     np.testing.assert_allclose(got, expected, atol=1e-6)
     assert got.std() > 0.05
 
 
-def test_reflectances_are_clipped_and_nodata_left_alone() -> None:
-    pixels = {band: np.full((1, 3), 0.6, np.float32) for band in BANDS}
-    pixels["B02"][0] = (2.0, 5000.0, 0.6)
+class RecordingTrees:
+    """Stands in for the model and keeps what it is shown."""
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        self.features = features
+        return np.full(len(features), 0.7, np.float32)
+
+
+def test_reflectances_are_clipped_and_nodata_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = RecordingTrees()
+    monkeypatch.setattr(s2cloudless, "_load_trees", lambda: trees)
+    pixels = {band: np.full((1, 3), 0.1 * number, np.float32) for number, band in enumerate(TEN)}
+    pixels["B12"][0] = (-0.01, 5000.0, 9.0)
     score = S2CloudlessDetector().score(pixels, np.array([[True, True, False]]))
-    assert score[0, 0] == score[0, 1]
-    assert score[0, 2] == 0
+    np.testing.assert_allclose(score, [[0.7, 0.7, 0.0]])
+    np.testing.assert_allclose(trees.features[:, :9], [np.arange(9) * 0.1] * 2, rtol=1e-6)
+    assert trees.features[:, 9].tolist() == [0, 2]
 
 
 def test_averaging_covers_a_disc_of_40_m_of_observed_pixels() -> None:

@@ -252,7 +252,7 @@ def test_a_missing_standard_deviation_is_refused(tmp_path: Path) -> None:
         def __call__(self, tile: TileInput) -> Reconstruction:
             return Reconstruction(mean=tile.optical)
 
-    with pytest.raises(ReconstructionError, match="standard deviation.*got None"):
+    with pytest.raises(ReconstructionError, match=r"standard deviation.*got None"):
         world.run(Forgetful(TileSpec(size_px=16)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from rasterio.warp import reproject
 from geocr.core.types import FloatArray, Window
 from geocr.io.grid import SceneGrid
 from geocr.io.open import open_scene
-from geocr.io.sar import SarReader
+from geocr.io.sar import SarReader, kernel_scale
 from geocr.radiometry.sar import SarUnits
 from tests.scenes import TRANSFORM, UTM, write_raster
 
@@ -35,7 +36,7 @@ GEOMETRIES: dict[str, tuple[CRS, Affine, tuple[int, int]]] = {
     "rotated": (UTM, TRANSFORM * Affine.translation(-20, -10) * Affine.rotation(11), (150, 160)),
     "south up": (UTM, TRANSFORM * Affine.translation(0.25, 90) * Affine.scale(1, -1), (90, 110)),
     "degrees": (DEGREES, Affine(1.2e-4, 0, 14.9995, 0, -0.9e-4, 47.8535), (110, 130)),
-    "next zone": (UTM_NEXT, Affine(10, 0, 948_640, 0, -10, 5_311_300), (220, 260)),
+    "next zone": (UTM_NEXT, Affine(10, 0, 948_500, 0, -10, 5_317_700), (150, 160)),
 }
 UNITS: tuple[SarUnits, ...] = ("db", "power", "amplitude", "display")
 
@@ -80,12 +81,18 @@ def make_source(folder: Path, geometry: str, units: SarUnits = "db", nodata: flo
 
 
 def reprojected(source: Source) -> FloatArray:
-    """The oracle: GDAL's exact warp of the power array, in memory."""
+    """The oracle: GDAL's warp of the power array in memory, with exact coordinates."""
+    with rasterio.open(source.path) as dataset:
+        scale_y, scale_x = kernel_scale(dataset, GRID)
     target = np.full((2, *GRID.shape), np.nan, np.float32)
-    reproject(
-        source.power.astype(np.float32), target, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
-        dst_transform=GRID.transform, dst_crs=GRID.crs, dst_nodata=np.nan, resampling=Resampling.bilinear, tolerance=1e-9,
-    )  # fmt: skip
+    for col in range(0, GRID.shape[1], 5):  # GDAL transforms rows of up to five pixels exactly, longer ones by interpolation
+        strip = np.full((2, GRID.shape[0], min(5, GRID.shape[1] - col)), np.nan, np.float32)
+        reproject(
+            source.power.astype(np.float32), strip, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
+            dst_transform=GRID.transform * Affine.translation(col, 0), dst_crs=GRID.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+            XSCALE=scale_x, YSCALE=scale_y, SOURCE_EXTRA=10,
+        )  # fmt: skip
+        target[:, :, col : col + 5] = strip
     with np.errstate(divide="ignore", invalid="ignore"):
         return target if source.units == "display" else 10 * np.log10(target)
 
@@ -99,6 +106,16 @@ def test_parity_with_a_warp_of_the_whole_power_array(tmp_path: Path, geometry: s
     assert np.isfinite(expected).any()
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(got, expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "scale"),
+    [("same", (1, 1)), ("shifted by a third of a pixel", (1, 1)), ("finer", (0.31, 0.31)), ("coarser", (1, 1)), ("rotated", (1, 1)),
+     ("south up", (1, 1)), ("degrees", (1, 0.8975)), ("next zone", (1, 1))],
+)  # fmt: skip
+def test_the_kernel_is_as_wide_as_a_scene_pixel(tmp_path: Path, geometry: str, scale: tuple[float, float]) -> None:
+    with rasterio.open(make_source(tmp_path, geometry).path) as dataset:
+        np.testing.assert_allclose(kernel_scale(dataset, GRID), scale, rtol=5e-3)
 
 
 anywhere = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
