@@ -36,6 +36,9 @@ def command(
     checkpoint: Annotated[str | None, typer.Option(help="Trained model (.safetensors). [default: fit on the scene itself]")] = None,
     tile: Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")] = None,
     overlap: Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N; for trained models.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16: faster, corrections rounded to 8 bits; for trained models.")] = "fp32",
+    batch: Annotated[int | None, typer.Option(help="Tiles a trained model takes together. [default: 1 on a CPU, 8 on a GPU]")] = None,
     aoi: Annotated[
         str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")
     ] = None,

@@ -65,7 +65,7 @@ class MaskReader(RasterReader):
             width=self.grid.shape[1],
             resampling=Resampling.nearest,
             src_nodata=source.nodata,
-            nodata=source.nodata,  # the same on both sides: GDAL nudges values that equal the target's nodata
+            nodata=source.nodata,  # the same on both sides, so that no valid value turns into nodata or away from it
             tolerance=WARP_TOLERANCE_PX,
         )
 

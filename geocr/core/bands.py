@@ -78,6 +78,11 @@ def canonical_s1_band(text: str) -> str | None:
     return found[0] if len(set(found)) == 1 else None
 
 
+def names_other_polarisation(text: str) -> bool:
+    """True when a text names HH or HV, which no method here takes."""
+    return re.search(r"(?<![A-Z])H[HV](?![A-Z])", text.upper()) is not None
+
+
 def parse_s2_bands(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Canonical names of a user's list of bands.
 

@@ -91,7 +91,10 @@ class TileInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reconstruction:
-    """What a reconstructor gives back for a tile, on the tile's own pixels."""
+    """What a reconstructor gives back for a tile, on the tile's own pixels.
+
+    The arrays become the engine's: it blends neighbouring tiles into them.
+    """
 
     mean: FloatArray
     """`(bands, height, width)` float32 reflectance. Must be finite where the tile is cloudy and the band was

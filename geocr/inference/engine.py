@@ -8,7 +8,7 @@ whatever the scene's height. The order of every sum is fixed, so the bytes do no
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -16,13 +16,13 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from geocr.core.errors import ReconstructionError
-from geocr.core.types import BoolArray, FloatArray, Reconstruction, Window
+from geocr.core.types import BoolArray, FloatArray, Reconstruction, TileInput, Window
 from geocr.grid.blend import fade
 from geocr.grid.lattice import AxisTile, Lattice
 from geocr.inference.inputs import RowStream, RowStrip, SceneTiles, cut_window
 from geocr.inference.plan import ScenePlan
 from geocr.inference.products import FinishedRows
-from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.reconstructor import BatchReconstructor, Reconstructor
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -75,22 +75,25 @@ def stream_rows(
         ThreadPoolExecutor(plan.threads, thread_name_prefix="geocr-tile", initializer=_use_one_core) as pool,
     ):
         tile_rows = (_TileRow(row=row, strips=stream.rows(row.start, row.stop)) for row in rows)
+        groups = [plan.lattice.cols[first : first + plan.batch] for first in range(0, len(plan.lattice.cols), plan.batch)]
         results = _in_order(
             pool,
             lambda job: _reconstruct(job[0], job[1], plan, reconstructor),
-            ((tile_row, col) for tile_row in tile_rows for col in plan.lattice.cols),
+            ((tile_row, group) for tile_row in tile_rows for group in groups),
             ahead=2 * plan.threads,
         )
+        above: _Edge | None = None
         merger: _RowMerger | None = None
-        for (tile_row, col), result in results:
-            if col is plan.lattice.cols[0]:
-                above = None if merger is None else merger.edge
-                merger = _RowMerger(plan, tile_row, above, row_start, row_stop)
-            assert merger is not None  # noqa: S101 - for mypy: the first column made it
-            merger.add(col, result)
-            on_tile(result is not None)
-            if col is plan.lattice.cols[-1] and merger.finished is not None:
-                yield merger.finished
+        for (tile_row, group), answers in results:
+            merger = merger or _RowMerger(plan, tile_row, above, (row_start, row_stop), pool)
+            for col, answer in zip(group, answers, strict=True):
+                merger.add(col, answer)
+                on_tile(answer is not None)
+            if group is groups[-1]:
+                finished = merger.finish()
+                above, merger = merger.edge, None
+                if finished is not None:
+                    yield finished
 
 
 def _use_one_core() -> None:
@@ -119,31 +122,45 @@ def _in_order(
             future.cancel()
 
 
-def needed_pixels(strip: RowStrip, plan: ScenePlan) -> BoolArray:
-    """Which pixels are to be replaced: `(y, x)` bool."""
-    wanted = strip.inside & strip.valid
+def needed_pixels(strip: RowStrip, observed: BoolArray, plan: ScenePlan) -> BoolArray:
+    """Which pixels are to be replaced: `(y, x)` bool. `observed` is `(band, y, x)`, True where a band holds a value."""
+    wanted: BoolArray = strip.inside & np.logical_or.reduce(observed, axis=0)
     return wanted if plan.mode == "full" else wanted & strip.cloud_mask
 
 
-def _reconstruct(tile_row: _TileRow, col: AxisTile, plan: ScenePlan, reconstructor: Reconstructor | None) -> Reconstruction | None:
-    """One tile's kept part, or None when it holds nothing to replace."""
-    if reconstructor is None:
-        return None
+def _reconstruct(
+    tile_row: _TileRow, group: Sequence[AxisTile], plan: ScenePlan, reconstructor: Reconstructor | None
+) -> list[Reconstruction | None]:
+    """The kept parts of neighbouring tiles, None for each that holds nothing to replace."""
+    answers: list[Reconstruction | None] = [None] * len(group)
+    jobs = {} if reconstructor is None else {i: job for i, col in enumerate(group) if (job := _tile_job(tile_row, col, plan)) is not None}
+    if reconstructor is None or not jobs:
+        return answers
+    inputs = [tile for tile, _, _ in jobs.values()]
+    if plan.batch > 1 and isinstance(reconstructor, BatchReconstructor):
+        results = reconstructor.many(inputs)
+    else:
+        results = [reconstructor(tile) for tile in inputs]
+    for (i, (tile, needed, kept)), result in zip(jobs.items(), results, strict=True):
+        result.checked(tile, needed)
+        if plan.with_std and result.std is None:
+            raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
+        rows, cols = kept.slices_in(tile.window)
+        std = result.std[:, rows, cols] if result.std is not None and plan.with_std else None
+        answers[i] = Reconstruction(mean=result.mean[:, rows, cols], std=std)
+    return answers
+
+
+def _tile_job(tile_row: _TileRow, col: AxisTile, plan: ScenePlan) -> tuple[TileInput, BoolArray, Window] | None:
+    """One tile's input, its pixels to replace, and its kept part; None when there is nothing to replace."""
     window, kept = Lattice.window(tile_row.row, col), Lattice.kept(tile_row.row, col)
     if not _may_need(tile_row.strips, kept, plan):
         return None
     strip = cut_window(tile_row.strips, window)
-    rows, cols = kept.slices_in(window)
+    inner = strip.part(kept)
     needed = np.zeros(window.shape, bool)
-    needed[rows, cols] = needed_pixels(strip.part(kept), plan)
-    if not needed.any():
-        return None
-    tile = strip.tile()
-    result = reconstructor(tile).checked(tile, needed)
-    if plan.with_std and result.std is None:
-        raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
-    std = result.std[:, rows, cols] if result.std is not None and plan.with_std else None
-    return Reconstruction(mean=result.mean[:, rows, cols], std=std)
+    needed[kept.slices_in(window)] = needed_pixels(inner, inner.observed, plan)
+    return (strip.tile(), needed, kept) if needed.any() else None
 
 
 def _may_need(strips: list[RowStrip], kept: Window, plan: ScenePlan) -> bool:
@@ -158,6 +175,12 @@ def _may_need(strips: list[RowStrip], kept: Window, plan: ScenePlan) -> bool:
     return False
 
 
+def _compose(rows: FinishedRows, strip: RowStrip, filled: _Layers | None, plan: ScenePlan) -> None:
+    """Put a block of columns into finished rows."""
+    observed = strip.observed
+    rows.put(strip, observed, needed_pixels(strip, observed, plan), filled)
+
+
 class _RowMerger:
     """Joins the tiles of one lattice row, left to right, fades the row above into them, and composes output rows.
 
@@ -168,22 +191,23 @@ class _RowMerger:
         plan: The lattice and the products.
         tile_row: The row of tiles and the pixels it needs.
         above: Fading edge of the row of tiles above.
-        row_start: First output row of the run.
-        row_stop: First row behind its last.
+        span: First output row of the run, and the first behind its last.
+        pool: Where blocks are composed, while the next tiles are joined.
     """
 
-    def __init__(self, plan: ScenePlan, tile_row: _TileRow, above: _Edge | None, row_start: int, row_stop: int) -> None:
+    def __init__(self, plan: ScenePlan, tile_row: _TileRow, above: _Edge | None, span: tuple[int, int], pool: ThreadPoolExecutor) -> None:
         self._plan = plan
+        self._pool = pool
+        self._composing: deque[Future[None]] = deque()
         self._row = row = tile_row.row
         self._above = above
         self._right: _Layers | None = None
         self.edge: _Edge | None = None
         """Rows that the next row of tiles shares, once a tile of this row was computed."""
-        first, stop = max(row.keep_start, row_start), min(row.own_stop, row_stop)
+        first, stop = max(row.keep_start, span[0]), min(row.own_stop, span[1])
         rows = Window(row=first, col=0, height=max(stop - first, 1), width=plan.shape[1])
         self._observed = cut_window(tile_row.strips, rows) if first < stop else None
-        self.finished = None if self._observed is None else FinishedRows.empty(self._observed, with_std=plan.with_std)
-        """Output rows that this row of tiles completes; None when they lie outside the run."""
+        self._finished = None if self._observed is None else FinishedRows.empty(self._observed, with_std=plan.with_std)
 
     def add(self, col: AxisTile, result: Reconstruction | None) -> None:
         """Take the next tile of the row."""
@@ -193,18 +217,27 @@ class _RowMerger:
         else:
             self._fade_with_above(block, col)
             self._keep_edge(block, col)
-        if self._observed is None or self.finished is None:
+        if self._observed is None or self._finished is None:
             return
         strip = self._observed.columns(col.keep_start, col.own_stop)
         filled = None
         if block is not None:
             offset = strip.window.row - self._row.keep_start
             filled = [layer[:, offset : offset + strip.window.height] for layer in block]
-        self.finished.put(strip, needed_pixels(strip, self._plan), filled)
+        if len(self._composing) > 2 * self._plan.threads:
+            self._composing.popleft().result()
+        self._composing.append(self._pool.submit(_compose, self._finished, strip, filled, self._plan))
+
+    def finish(self) -> FinishedRows | None:
+        """Output rows that this row of tiles completes, after its last tile; None when they lie outside the run."""
+        while self._composing:
+            self._composing.popleft().result()
+        return self._finished
 
     def _joined(self, col: AxisTile, result: Reconstruction) -> _Layers:
         """The tile's own columns, faded with its left neighbour; keeps its right edge for the next."""
-        layers = [result.mean.copy()] if result.std is None else [result.mean.copy(), result.std.copy()]
+        layers = [result.mean] if result.std is None else [result.mean, result.std]
+        layers = [layer if layer.flags.writeable else layer.copy() for layer in layers]
         if self._right is not None:
             for old, layer in zip(self._right, layers, strict=True):
                 shared = old.shape[2]

@@ -13,6 +13,9 @@ from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.reconstructor import Reconstructor
 
+GPU_BATCH = 8
+"""Tiles of one forward pass on a GPU; on a CPU one tile at a time stays in the caches and is faster."""
+
 
 class Method(Protocol):
     """A way to reconstruct, known to fit the scene."""
@@ -30,6 +33,11 @@ class Method(Protocol):
     @property
     def has_std(self) -> bool:
         """Whether it gives a standard deviation."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many tiles it takes together."""
         ...
 
     @property
@@ -53,6 +61,7 @@ class SceneFitMethod:
     seed: int
     name: str = "scenefit"
     has_std: bool = True
+    batch: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -83,6 +92,8 @@ class CheckpointMethod:
 
     reconstructor: Any
     """A `NeuralReconstructor`."""
+    batch: int
+    """Tiles in one forward pass."""
 
     @property
     def name(self) -> str:
@@ -117,7 +128,39 @@ class CheckpointMethod:
         return reconstructor
 
 
-def choose_method(config: PredictConfig, tiles: SceneTiles) -> tuple[Method, SceneTiles]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMethod:
+    """A reconstructor that the caller brings."""
+
+    reconstructor: Reconstructor
+    batch: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        return str(self.reconstructor.describe()["name"])
+
+    @property
+    def tile(self) -> TileSpec:
+        """Its tiles."""
+        return self.reconstructor.tile
+
+    @property
+    def has_std(self) -> bool:
+        """Whether it gives a standard deviation."""
+        return self.reconstructor.has_std
+
+    def identity(self) -> dict[str, Any]:
+        """What it says of itself."""
+        return self.reconstructor.describe()
+
+    def prepare(self, tiles: SceneTiles) -> Reconstructor:  # noqa: ARG002 - it is prepared
+        """The reconstructor itself."""
+        return self.reconstructor
+
+
+def choose_method(config: PredictConfig, tiles: SceneTiles, own: Reconstructor | None = None) -> tuple[Method, SceneTiles]:
     """The method that the settings ask for, and the scene as it reads it (without Sentinel-1 where a model uses none).
 
     Raises:
@@ -125,20 +168,28 @@ def choose_method(config: PredictConfig, tiles: SceneTiles) -> tuple[Method, Sce
         InputError: When uncertainty is asked of a method that has none.
     """
     method: Method
-    if config.checkpoint is None:
-        if config.tile_px is not None or config.overlap_px is not None:
-            raise InputError("--tile and --overlap are settings of a trained model; without --checkpoint leave them out")
+    if own is not None:
+        method = OwnMethod(reconstructor=own, batch=config.batch or 1)
+    elif config.checkpoint is None:
+        if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "fp32":
+            raise InputError(
+                "--tile, --overlap, --batch and --precision are settings of a trained model; without --checkpoint leave them out"
+            )
         method = SceneFitMethod(seed=config.seed)
     else:
-        from geocr.checkpoint import load_checkpoint  # noqa: PLC0415 - torch is imported when a method is chosen, not with the engine
+        import torch  # noqa: PLC0415 - imported when a method is chosen, not with the engine
+
+        from geocr.checkpoint import load_checkpoint  # noqa: PLC0415 - as above
         from geocr.inference.neural import NeuralReconstructor  # noqa: PLC0415 - as above
 
         checkpoint = load_checkpoint(config.checkpoint)
         if not checkpoint.header.spec.sar_bands:
             tiles = replace(tiles, scene=replace(tiles.scene, sar=None, sar_bands=()))
-        method = CheckpointMethod(
-            reconstructor=NeuralReconstructor.from_checkpoint(checkpoint, tiles.scene, tile_px=config.tile_px, overlap_px=config.overlap_px)
+        device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        reconstructor = NeuralReconstructor.from_checkpoint(
+            checkpoint, tiles.scene, device=device, precision=config.precision, tile_px=config.tile_px, overlap_px=config.overlap_px
         )
+        method = CheckpointMethod(reconstructor=reconstructor, batch=config.batch or (GPU_BATCH if device.startswith("cuda") else 1))
     if config.uncertainty and not method.has_std:
         raise InputError(
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "

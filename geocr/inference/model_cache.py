@@ -3,6 +3,7 @@
 import copy
 import threading
 from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -21,6 +22,7 @@ MAX_MODELS = 4
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _models: "OrderedDict[ModelKey, FusionModel]" = OrderedDict()
 _lock = threading.Lock()
+_streams = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +78,15 @@ def _keep(key: ModelKey, model: FusionModel) -> None:
     _models[key] = model.eval()
     while len(_models) > MAX_MODELS:
         _models.popitem(last=False)
+
+
+def own_stream(device: str) -> AbstractContextManager[None]:
+    """This thread's own CUDA stream, so that the copies of one tile overlap the work of another; nothing on a CPU."""
+    if not device.startswith("cuda"):
+        return nullcontext()
+    streams: dict[str, torch.cuda.Stream] = _streams.__dict__.setdefault("by_device", {})
+    if device not in streams:
+        streams[device] = torch.cuda.Stream(device)
+        torch.backends.cudnn.deterministic = True  # the same bytes on every run
+    context: AbstractContextManager[None] = torch.cuda.stream(streams[device])
+    return context

@@ -1,5 +1,6 @@
 """A trained network as a reconstructor: refused where it does not fit, fed by band name, answered in reflectance."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from geocr.core.bands import L2A_BANDS, is_l1c
 from geocr.core.errors import CheckpointError, InputError, ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
-from geocr.inference.model_cache import ModelKey, Precision, placed_model, remember
+from geocr.inference.model_cache import ModelKey, Precision, own_stream, placed_model, remember
 from geocr.io.scene import Scene
 from geocr.models.receptive import whole_tile_warning
 from geocr.models.spec import ModelSpec
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -128,26 +131,66 @@ class NeuralReconstructor:
             ReconstructionError: When the tile has other bands than the scene this was built for.
             CheckpointError: When the checkpoint can no longer be loaded.
         """
-        if (tile.optical.shape[0], tile.sar.shape[0]) != (len(self.bands), len(self.sar_bands)):
-            raise ReconstructionError(
-                f"Expected a tile with {len(self.bands)} optical and {len(self.sar_bands)} SAR bands, "
-                f"got {tile.optical.shape[0]} and {tile.sar.shape[0]}; build one reconstructor per scene"
-            )
+        return self._forward([tile])[0]
+
+    def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """Reconstruct tiles together, those of one size in one forward pass; the answers come in their order.
+
+        Raises:
+            ReconstructionError: As a call does.
+            CheckpointError: As a call does.
+        """
+        answers: dict[int, Reconstruction] = {}
+        for shape in dict.fromkeys(tile.window.shape for tile in tiles):
+            places = [i for i, tile in enumerate(tiles) if tile.window.shape == shape]
+            answers.update(zip(places, self._within_memory([tiles[i] for i in places]), strict=True))
+        return [answers[i] for i in range(len(tiles))]
+
+    def _within_memory(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """A forward pass, halved as often as it does not fit into the GPU's memory."""
+        try:
+            return self._forward(tiles)
+        except torch.OutOfMemoryError:
+            if len(tiles) == 1:
+                raise
+        half = len(tiles) // 2
+        _LOG.warning("%d tiles together do not fit into GPU memory; going on with %d (--batch %d avoids this)", len(tiles), half, half)
+        torch.cuda.empty_cache()
+        return self._within_memory(tiles[:half]) + self._within_memory(tiles[half:])
+
+    def _forward(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """One forward pass over tiles of one size."""
+        for tile in tiles:
+            if (tile.optical.shape[0], tile.sar.shape[0]) != (len(self.bands), len(self.sar_bands)):
+                raise ReconstructionError(
+                    f"Expected a tile with {len(self.bands)} optical and {len(self.sar_bands)} SAR bands, "
+                    f"got {tile.optical.shape[0]} and {tile.sar.shape[0]}; build one reconstructor per scene"
+                )
         spec = self.header.spec
         model = placed_model(self.key, self.path)
-        sar = spec.normalizer.sar_to_network(tile.sar[_places(spec.sar_bands, self.sar_bands)])
-        cloudy = spec.normalizer.optical_to_network(tile.optical[_places(spec.optical_in, self.bands)])
-        with torch.inference_mode():
-            mask = self._to_device(tile.cloud_mask.copy()) if spec.needs_mask else None
+        sar_places, optical_places = _places(spec.sar_bands, self.sar_bands), _places(spec.optical_in, self.bands)
+        sar = [spec.normalizer.sar_to_network(tile.sar[sar_places]) for tile in tiles]
+        cloudy = [spec.normalizer.optical_to_network(tile.optical[optical_places]) for tile in tiles]
+        with torch.inference_mode(), own_stream(self.key.device):
+            mask = self._to_device([tile.cloud_mask for tile in tiles]) if spec.needs_mask else None
             out = model(self._to_device(sar), self._to_device(cloudy), mask)
-            wanted = _places(self.bands, spec.optical_out)
-            mean = spec.normalizer.mean_to_reflectance(_to_numpy(out.mean)[wanted])
-            std = None if out.variance is None else spec.normalizer.std_to_reflectance(np.sqrt(_to_numpy(out.variance)[wanted]))
-        return Reconstruction(mean=mean, std=std)
+            means = _to_numpy(out.mean)
+            variances = None if out.variance is None else _to_numpy(out.variance)
+        wanted = _places(self.bands, spec.optical_out)
+        return [
+            Reconstruction(
+                mean=spec.normalizer.mean_to_reflectance(means[i][wanted]),
+                std=None if variances is None else spec.normalizer.std_to_reflectance(np.sqrt(variances[i][wanted])),
+            )
+            for i in range(len(tiles))
+        ]
 
-    def _to_device(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """`(...)` to `(1, 1, ...)`: one sample, one date."""
-        return torch.from_numpy(array)[None, None].to(self.key.device)
+    def _to_device(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
+        """Arrays of one shape, as `(batch, 1, ...)`: one date each. Through pinned memory to a GPU, so that the copy overlaps its work."""
+        tensor = torch.from_numpy(np.stack(arrays)[:, None])
+        if self.key.device.startswith("cuda"):
+            return tensor.pin_memory().to(self.key.device, non_blocking=True)
+        return tensor
 
 
 def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:
@@ -229,8 +272,14 @@ def _places(wanted: Sequence[str], among: tuple[str, ...]) -> list[int]:
 
 
 def _to_numpy(batch: Tensor) -> FloatArray:
-    """`(1, C, H, W)` on any device to `(C, H, W)` float32."""
-    return batch[0].float().cpu().numpy()
+    """`(B, C, H, W)` on any device to float32 in memory; waits for this thread's own GPU work only."""
+    batch = batch.float()
+    if batch.device.type != "cuda":
+        return batch.numpy()
+    held = torch.empty(batch.shape, dtype=batch.dtype, pin_memory=True)
+    held.copy_(batch, non_blocking=True)
+    torch.cuda.current_stream(batch.device).synchronize()
+    return held.numpy()
 
 
 def _usable_device(device: str) -> str:

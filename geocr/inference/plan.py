@@ -86,8 +86,10 @@ class ScenePlan:
     """Whether uncertainty is written."""
     read_rows: int
     """Rows of one read."""
-    threads: int
-    """Tiles reconstructed at the same time. Does not change the output."""
+    batch: int = 1
+    """Neighbouring tiles of a row that go through the model together. Fixed for a run: convolutions round differently by batch."""
+    threads: int = 1
+    """Groups of tiles reconstructed at the same time. Does not change the output."""
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -125,7 +127,7 @@ class ScenePlan:
         bands = len(self.optical_bands)
         tails = 2 * products * self.tile.overlap_px * self.shape[1] * bands * 4
         chunk = (2 * self.tile.stride_px + PART_BLOCK_PX) * self.output_bytes // self.shape[0]
-        tiles = (2 * self.threads + 2) * size * size * 4 * (bands * (2 + products) + len(self.sar_bands))
+        tiles = (2 * self.threads + 2) * self.batch * size * size * 4 * (bands * (2 + products) + len(self.sar_bands))
         return _TORCH_BYTES + held_rows * self.row_bytes + tails + chunk + tiles
 
     def fingerprint(self) -> str:
@@ -155,11 +157,12 @@ class ScenePlan:
             "bytes_written": self.output_bytes,
             "memory_bytes": self.memory_bytes,
             "scratch_bytes": self.scratch_bytes,
+            "batch": self.batch,
             "threads": self.threads,
         }
 
 
-def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool, threads: int) -> ScenePlan:
+def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool, threads: int, batch: int = 1) -> ScenePlan:
     """Lay out the run of a scene with a method that wants such tiles."""
     scene = tiles.scene
     return ScenePlan(
@@ -171,6 +174,7 @@ def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool,
         mode=mode,
         with_std=with_std,
         read_rows=strip_rows(scene),
+        batch=batch,
         threads=threads,
     )
 

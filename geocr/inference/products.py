@@ -59,33 +59,34 @@ class FinishedRows:
             std=np.empty(strip.dn.shape, np.uint16) if with_std else None,
         )
 
-    def put(self, strip: RowStrip, needed: BoolArray, filled: list[FloatArray] | None) -> None:
+    def put(self, strip: RowStrip, observed: BoolArray, needed: BoolArray, filled: list[FloatArray] | None) -> None:
         """Write a block of columns: observed pixels as they are, needed ones from the reconstruction.
 
         Every pixel that is not needed stays bit-identical to the input, and a band that holds nodata keeps it.
 
         Args:
-            strip: Observed pixels of the block; its rows are the rows of this object.
+            strip: Input pixels of the block; its rows are the rows of this object.
+            observed: `(band, y, x)`, True where a band holds a value.
             needed: `(y, x)`, True where a pixel is to be replaced; must be valid there.
             filled: Mean and, with uncertainty, standard deviation of the block in reflectance, `(band, y, x)`; None where
                 nothing is needed.
         """
         cols = slice(strip.window.col, strip.window.col_stop)
         self.scene[:, :, cols] = strip.dn
-        valid = strip.valid
-        self.provenance[0, :, cols] = valid  # Provenance.NODATA is 0 and OBSERVED is 1
+        np.logical_or.reduce(observed, axis=0, out=self.provenance[0, :, cols], dtype=bool)  # NODATA is 0 and OBSERVED is 1
         if self.std is not None:
-            self.std[:, :, cols] = np.where(valid, np.uint16(0), np.uint16(STD_NODATA))
+            self.std[:, :, cols] = np.where(self.provenance[0, :, cols], np.uint16(0), np.uint16(STD_NODATA))
         if filled is None or not needed.any():
             return
         with_sar: BoolArray = np.logical_or.reduce(np.isfinite(strip.sar), axis=0)  # all False without Sentinel-1
         kinds = np.where(with_sar, np.uint8(Provenance.RECONSTRUCTED_WITH_SAR), np.uint8(Provenance.RECONSTRUCTED_WITHOUT_SAR))
         np.copyto(self.provenance[0, :, cols], kinds, where=needed)
-        put = needed & strip.observed
         scale = strip.scene.scale
-        self.scene[:, :, cols][put] = scale.to_dn(filled[0][put])
-        if self.std is not None:
-            self.std[:, :, cols][put] = _quantise_std(filled[1][put], std_scale(strip.scene))
+        for band, seen in enumerate(observed):
+            put = seen & needed
+            np.copyto(self.scene[band, :, cols], scale.to_dn(filled[0][band]), where=put)
+            if self.std is not None:
+                np.copyto(self.std[band, :, cols], _quantise_std(filled[1][band], std_scale(strip.scene)), where=put)
 
 
 def std_scale(scene: Scene) -> float:
@@ -95,7 +96,8 @@ def std_scale(scene: Scene) -> float:
 
 def _quantise_std(std: FloatArray, scale: float) -> NumberArray:
     """Counts of 1 to 65534: 0 is kept for observed pixels, 65535 for nodata."""
-    counts: NumberArray = np.clip(np.rint(std / scale), 1, STD_NODATA - 1).astype(np.uint16)
+    with np.errstate(invalid="ignore"):  # pixels that nobody needs may be NaN
+        counts: NumberArray = np.clip(np.rint(std / np.float32(scale)), 1, STD_NODATA - 1).astype(np.uint16)
     return counts
 
 

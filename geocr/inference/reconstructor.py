@@ -1,5 +1,6 @@
 """The one word the engine knows for a method: a reconstructor."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from geocr.core.types import Reconstruction, TileInput
@@ -30,4 +31,13 @@ class Reconstructor(Protocol):
 
     def __call__(self, tile: TileInput) -> Reconstruction:
         """Reconstruct a tile. The mean must be finite at every cloudy valid pixel."""
+        ...
+
+
+@runtime_checkable
+class BatchReconstructor(Reconstructor, Protocol):
+    """A reconstructor that is faster on several tiles at once, as networks are on a GPU."""
+
+    def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """Reconstruct tiles that may differ in size; the answers come in their order."""
         ...

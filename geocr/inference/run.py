@@ -98,7 +98,15 @@ class PredictResult:
     """JSON-able: cloud share, pixels by provenance, expected error, time."""
 
 
-def prepare_scene(s2: str, s1: str | None, config: PredictConfig, *, threads: int, progress: Progress | None = None) -> PreparedScene:
+def prepare_scene(
+    s2: str,
+    s1: str | None,
+    config: PredictConfig,
+    *,
+    threads: int,
+    reconstructor: Reconstructor | None = None,
+    progress: Progress | None = None,
+) -> PreparedScene:
     """Open, mask and plan a scene.
 
     Args:
@@ -106,6 +114,7 @@ def prepare_scene(s2: str, s1: str | None, config: PredictConfig, *, threads: in
         s1: Sentinel-1 raster, or None to go on optical context alone.
         config: All settings.
         threads: Tiles reconstructed at the same time.
+        reconstructor: The caller's own method.
         progress: Told of decisions and stages.
 
     Raises:
@@ -118,8 +127,8 @@ def prepare_scene(s2: str, s1: str | None, config: PredictConfig, *, threads: in
     progress.advance()
     aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
     tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi)
-    method, tiles = choose_method(config, tiles)
-    plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads)
+    method, tiles = choose_method(config, tiles, reconstructor)
+    plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
     notes = (*scene.notes, *mask.notes, *method.notes)
     for note in notes:
         progress.note(note)
@@ -146,6 +155,7 @@ def predict_scene(
     out: str | Path | None = None,
     *,
     config: PredictConfig | None = None,
+    reconstructor: Reconstructor | None = None,
     overwrite: bool = False,
     threads: int | None = None,
     scheduler: str = "threads",
@@ -162,6 +172,7 @@ def predict_scene(
         s2: Sentinel-2 raster.
         out: Path of the result; `<s2 stem>_cloudfree.tif` beside the input when None.
         config: Settings; the defaults when None.
+        reconstructor: Your own method instead of the one that the settings name.
         overwrite: Replace existing outputs.
         threads: Tiles reconstructed at the same time by one process; all cores when None. Does not change a byte.
         scheduler: `threads` (this process), `processes` (a Dask cluster started here), or the address or .json file of a running one.
@@ -180,14 +191,14 @@ def predict_scene(
     require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
     with rasterio.Env(**GDAL_OPTIONS):
         threads = threads or (_cores() if scheduler == "threads" else 1)
-        prepared = prepare_scene(s2, s1, config, threads=threads, progress=progress)
+        prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
         manifest = Manifest(paths.scratch, _fingerprint(prepared))
-        reconstructor = _reconstructor(prepared, progress)
-        specs = product_specs(prepared, reconstructor)
-        computed = _write_bands(prepared, reconstructor, manifest, specs, progress, scheduler=scheduler, workers=workers)
+        fitted = _reconstructor(prepared, progress)
+        specs = product_specs(prepared, fitted)
+        computed = _write_bands(prepared, fitted, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
-    summary = _summary(prepared, reconstructor, manifest, computed=computed, seconds=time.monotonic() - began)
+    summary = _summary(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()
     return PredictResult(scene=paths.scene, provenance=paths.provenance, std=paths.std if config.uncertainty else None, summary=summary)
 

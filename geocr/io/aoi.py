@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyogrio.raw
 import rasterio
 import shapely
-from pyogrio.errors import DataSourceError
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.features import geometry_mask
@@ -86,6 +84,9 @@ def _read(source: str) -> tuple[BaseGeometry, CRS]:
     text = source.strip()
     if text.split("(")[0].strip().upper().removeprefix("SRID=").split(";")[-1].strip() in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION"):
         return _from_wkt(text)
+    import pyogrio.raw  # noqa: PLC0415 - brings a GDAL of its own, for the few runs that have an area of interest
+    from pyogrio.errors import DataSourceError  # noqa: PLC0415 - as above
+
     path = Path(source)
     if "://" not in source and not path.exists():
         raise RasterNotFoundError(f"--aoi must be a vector file or WKT; there is nothing at {_short(source)}; check the path")

@@ -1,5 +1,6 @@
 """`open_scene`: from two paths to one aligned scene, with every decision said aloud."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
 
-from geocr.core.bands import L1C_BANDS, L2A_BANDS, S1_BANDS, canonical_s1_band, canonical_s2_band, parse_s2_bands
-from geocr.core.errors import BandError, GeoreferenceError, InputError, UnitsError
+from geocr.core.bands import L1C_BANDS, L2A_BANDS, S1_BANDS, canonical_s1_band, canonical_s2_band, names_other_polarisation, parse_s2_bands
+from geocr.core.errors import BandError, GeoreferenceError, InputError, RasterReadError, UnitsError
 from geocr.core.types import NumberArray
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
@@ -19,7 +20,9 @@ from geocr.radiometry.sar import SAR_UNITS, SarUnits, detect_units
 
 BASELINE_OFFSET = 4.0
 """Processing baseline from which products carry an offset of -1000 DN (04.00, ESA, January 2022)."""
-_BASELINE_TAGS = ("PROCESSING_BASELINE", "processing_baseline", "s2:processing_baseline")
+_BASELINE_TAGS = ("PROCESSING_BASELINE", "processing_baseline")
+_BASELINE_FORM = re.compile(r"N?(\d{2})\.?(\d{2})", re.IGNORECASE)
+_BAND_NUMBER = re.compile(r"BAND[ _-]?0*(\d+)", re.IGNORECASE)
 
 
 def open_scene(
@@ -78,6 +81,11 @@ def _absolute(path: str) -> str:
 
 
 def _grid_of(source: DatasetReader, path: str) -> SceneGrid:
+    if source.count == 0:
+        raise RasterReadError(
+            f"an input must be one raster; {path} is a container of {len(source.subdatasets)} rasters ({', '.join(source.subdatasets[:3])} ...); "
+            f"convert the one with the bands to a GeoTIFF, for example with gdal_translate"
+        )
     if source.crs is None or source.transform.is_identity:
         what = "only ground control points (a raw GRD in radar geometry)" if source.gcps[0] else "none"
         cure = (
@@ -98,7 +106,11 @@ def _name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | No
             )
         return names, None
     described = [canonical_s2_band(text) if text else None for text in source.descriptions]
-    if all(described) and len(set(described)) == len(described):
+    if (
+        all(described)
+        and not (source.count == len(L2A_BANDS) and _are_numbers(source.descriptions))
+        and len(set(described)) == len(described)
+    ):
         return tuple(name for name in described if name), None
     for level, names in (("L1C", L1C_BANDS), ("L2A", L2A_BANDS)):
         if source.count == len(names):
@@ -107,6 +119,12 @@ def _name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | No
         f"Sentinel-2 bands must be named by the file's band descriptions, or be the 13 of L1C or the 12 of L2A; {path} has {source.count} bands "
         f"described as {source.descriptions}; name them in file order, for example --s2-bands B02,B03,B04,B08"
     )
+
+
+def _are_numbers(descriptions: tuple[str | None, ...]) -> bool:
+    """True for `Band 1`, `Band 2` and so on, which many writers put where they know no names: they would read as B01, B02."""
+    found = [_BAND_NUMBER.fullmatch(text.strip()) if text else None for text in descriptions]
+    return [int(match.group(1)) if match else 0 for match in found] == list(range(1, len(found) + 1))
 
 
 def _optical_scale(reader: RasterReader, scale: float | None, offset: float | None) -> tuple[OpticalScale, str | None]:
@@ -122,17 +140,21 @@ def _optical_scale(reader: RasterReader, scale: float | None, offset: float | No
         raise UnitsError(f"a scene must hold integers or floats, got {dtype} in {reader.path}")
     is_float = np.issubdtype(np.dtype(dtype), np.floating)
     nodata = source.nodata if source.nodata is not None else (float("nan") if is_float else 0.0)
-    tagged_scale, tagged_offset, note = _tagged_scale(reader)
+    if scale is not None and offset is not None:
+        return OpticalScale(scale=scale, offset=offset, nodata=nodata, dtype=dtype), None
+    tagged_scale, tagged_offset, why = _tagged_scale(reader, nodata)
     used = OpticalScale(
         scale=tagged_scale if scale is None else scale, offset=tagged_offset if offset is None else offset, nodata=nodata, dtype=dtype
     )
-    if scale is not None and offset is not None:
-        note = None
-    return used, note
+    if why is None:
+        return used, None
+    found = [("scale", used.scale)] * (scale is None) + [("offset", used.offset)] * (offset is None)
+    facts, flags = (" and ".join(texts) for texts in zip(*((f"{name} {value:g}", f"--s2-{name}") for name, value in found), strict=True))
+    return used, f"{why} {facts} ({flags} to say otherwise)."
 
 
-def _tagged_scale(reader: RasterReader) -> tuple[float, float, str | None]:
-    """Scale and offset by the file's own word, and a note when they are an assumption."""
+def _tagged_scale(reader: RasterReader, nodata: float) -> tuple[float, float, str | None]:
+    """Scale and offset by the file's own word, or with the reason why these are taken."""
     source = reader.handle
     pairs = set(zip(source.scales, source.offsets, strict=True))
     if len(pairs) > 1:
@@ -145,20 +167,19 @@ def _tagged_scale(reader: RasterReader) -> tuple[float, float, str | None]:
     tags = source.tags()
     baseline = next((tags[tag] for tag in _BASELINE_TAGS if tag in tags), None)
     if baseline is not None:
-        try:
-            number = float(baseline.lstrip("Nn"))
-        except ValueError:
+        number = _BASELINE_FORM.fullmatch(baseline.strip())
+        if number is None:
             raise UnitsError(
-                f"a processing baseline is a number such as 04.00; {reader.path} is tagged {baseline!r}; give --s2-scale and --s2-offset"
-            ) from None
-        offset = -0.1 if number >= BASELINE_OFFSET else 0.0
-        return 1e-4, offset, f"Processing baseline {baseline}: reflectance = DN x 0.0001 {'- 0.1' if offset else '+ 0'}."
+                f"a processing baseline is a number such as 04.00 or N0400; {reader.path} is tagged {baseline!r}; give --s2-scale and --s2-offset"
+            )
+        after = float(f"{number.group(1)}.{number.group(2)}") >= BASELINE_OFFSET
+        return 1e-4, -0.1 if after else 0.0, f"Processing baseline {baseline}:"
     if np.issubdtype(np.dtype(source.dtypes[0]), np.floating):
         values = reader.sample(range(1, source.count + 1), chips=9)
-        finite = values[np.isfinite(values)]
+        finite = values[np.isfinite(values) & (values != nodata)]
         if finite.size and float(np.abs(finite).max()) <= 2.0:
-            return 1.0, 0.0, "Sentinel-2 floats of at most 2 without scale tags are taken as reflectance (scale 1, offset 0)."
-    return 1e-4, 0.0, "Sentinel-2 has no scale tags: reflectance = DN x 0.0001 + 0 is assumed (--s2-scale, --s2-offset say otherwise)."
+            return 1.0, 0.0, "Sentinel-2 floats of at most 2 without scale tags are taken as reflectance:"
+    return 1e-4, 0.0, "Sentinel-2 has no scale tags; assumed:"
 
 
 def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarReader, tuple[str, ...], list[str]]:
@@ -167,6 +188,11 @@ def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarRe
     sar_grid = _grid_of(source, path)
     _check_overlap(sar_grid, grid, path)
     indexes, bands, notes = _name_s1_bands(source, path)
+    if np.dtype(source.dtypes[0]).kind == "c":
+        raise UnitsError(
+            f"Sentinel-1 must be detected backscatter; {path} is {source.dtypes[0]}, a single-look complex product; "
+            f"take a terrain-corrected GRD or RTC product"
+        )
     if units is None:
         units = detect_units(_observed_sample(raw, indexes), path)
         why = "some values are negative" if units == "db" else "no value is negative"
@@ -183,33 +209,41 @@ def _name_s1_bands(source: DatasetReader, path: str) -> tuple[tuple[int, ...], t
             f"write a copy with the two, for example `rio stack {Path(path).name} --bidx 1,2 -o s1.tif`"
         )
     described = [canonical_s1_band(text) if text else None for text in source.descriptions]
+    texts = [text for text in source.descriptions if text] or [Path(path).stem.replace("_", " ")] * (source.count == 1)
+    if any(map(names_other_polarisation, texts)):
+        raise _wrong_polarisation(source, path)
     if source.count == 1:
         name = described[0] or canonical_s1_band(Path(path).stem.replace("_", " ")) or "VV"
         return (1,), (name,), [] if described[0] else [f"The one Sentinel-1 band is taken as {name}."]
     if set(described) == set(S1_BANDS):
         return tuple(described.index(name) + 1 for name in S1_BANDS), S1_BANDS, []
     if any(described):
-        raise BandError(
-            f"two Sentinel-1 bands must be VV and VH, got {source.descriptions} in {path}; HH and HV are not supported; "
-            f"correct the band descriptions if they are wrong"
-        )
+        raise _wrong_polarisation(source, path)
     return (1, 2), S1_BANDS, ["Sentinel-1 bands are not named in the file: taken as VV, VH."]
 
 
+def _wrong_polarisation(source: DatasetReader, path: str) -> BandError:
+    return BandError(
+        f"Sentinel-1 bands must be VV and VH, or one of them, got {source.descriptions} in {path}; HH and HV are not supported; "
+        f"correct the band descriptions if they are wrong"
+    )
+
+
 def _observed_sample(raw: RasterReader, indexes: tuple[int, ...]) -> NumberArray:
-    values = raw.sample(indexes)
-    keep = np.ones(values.shape, bool)
-    nodata = raw.handle.nodata
-    if nodata is not None and not np.isnan(nodata):
-        keep = values != nodata
-    return values[keep]
+    """Observed values from all over the file, by its scale tags."""
+    source = raw.handle
+    parts = []
+    for index, values in zip(indexes, raw.sample(indexes), strict=True):
+        nodata, scale, offset = source.nodatavals[index - 1], source.scales[index - 1], source.offsets[index - 1]
+        seen = values if nodata is None or np.isnan(nodata) else values[values != nodata]
+        parts.append(seen if (scale, offset) == (1.0, 0.0) else seen * np.float32(scale) + np.float32(offset))
+    return np.concatenate(parts)
 
 
 def _check_overlap(sar: SceneGrid, scene: SceneGrid, path: str) -> None:
-    bounds = rasterio.transform.array_bounds(*sar.shape, sar.transform)
-    target = rasterio.transform.array_bounds(*scene.shape, scene.transform)
+    target = _bounds(scene)
     try:
-        west, south, east, north = transform_bounds(sar.crs, scene.crs, *bounds)
+        west, south, east, north = transform_bounds(sar.crs, scene.crs, *_bounds(sar))
     except rasterio.errors.RasterioError as error:
         raise GeoreferenceError(f"Sentinel-1 must be transformable into the scene's CRS; {path} is not: {error}") from error
     if not (west < target[2] and east > target[0] and south < target[3] and north > target[1]):
@@ -218,3 +252,10 @@ def _check_overlap(sar: SceneGrid, scene: SceneGrid, path: str) -> None:
             f"the scene x {target[0]:.6g} to {target[2]:.6g}, y {target[1]:.6g} to {target[3]:.6g}; "
             f"choose a Sentinel-1 scene of this place, or go on without one: --no-s1"
         )
+
+
+def _bounds(grid: SceneGrid) -> tuple[float, float, float, float]:
+    """West, south, east, north; also of grids that are rotated or whose rows go north."""
+    rows, cols = grid.shape
+    xs, ys = zip(*(grid.transform * corner for corner in ((0, 0), (cols, 0), (0, rows), (cols, rows))), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)

@@ -9,7 +9,7 @@ tolerance of coordinates (1e-9 of a pixel instead of 0.125), and the width of th
 the sizes of the window and of the source pixels under it, rounded to whole pixels.
 """
 
-from math import ceil, hypot
+from math import ceil, hypot, inf
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -95,7 +95,7 @@ def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
 
 def _at_most_one(source_px: float) -> float:
     """Inverse of the source pixels in a scene pixel; a source up to a twentieth finer counts as equal, as in GDAL."""
-    return 1.0 if not source_px > 1.05 else 1 / source_px
+    return 1 / source_px if 1.05 < source_px < inf else 1.0
 
 
 def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits) -> str:

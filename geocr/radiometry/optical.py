@@ -54,24 +54,30 @@ class OpticalScale:
         return out
 
     def to_dn(self, reflectance: FloatArray) -> NumberArray:
-        """Digital numbers of finite reflectances: rounded, clamped to the dtype, never the nodata value.
+        """Digital numbers of reflectances: rounded, clamped to the dtype, never the nodata value.
 
         A value that would land on nodata moves to the next DN inside the dtype's range, so that a
-        reconstructed pixel can never read as empty.
+        reconstructed pixel can never read as empty. What is not finite gives some valid DN.
         """
         dtype = np.dtype(self.dtype)
-        dn = (reflectance.astype(np.float64) - self.offset) / self.scale
+        # 16-bit counts are exact in float32, which is half the work of float64
+        exact = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+        dn: NumberArray = reflectance.astype(exact)
+        dn -= exact.type(self.offset)
+        dn /= exact.type(self.scale)
         if np.issubdtype(dtype, np.floating):
             dn = dn.astype(dtype)
             if self.nodata is not None and np.isfinite(self.nodata):
                 dn[dn == self.nodata] = np.nextafter(dtype.type(self.nodata), dtype.type(np.inf))
             return dn
-        info = np.iinfo(dtype)
         low, high = self.valid_range()
-        dn = np.clip(np.rint(dn), low, high)
+        np.rint(dn, out=dn)
+        np.clip(dn, low, high, out=dn)
         if self.nodata is not None and low < self.nodata < high:
-            dn[dn == self.nodata] = self.nodata + 1
-        return np.clip(dn, info.min, info.max).astype(dtype)
+            dn[dn == self.nodata] += 1
+        with np.errstate(invalid="ignore"):
+            counts: NumberArray = dn.astype(dtype)
+        return counts
 
     def valid_range(self) -> tuple[float, float]:
         """Least and greatest DN a reconstruction may take; infinite for float files."""

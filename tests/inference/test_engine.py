@@ -1,6 +1,7 @@
 """Laws of the tile engine, with reconstructors whose answer is known."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,9 @@ class World:
     tiles: SceneTiles
 
     def run(
-        self, reconstructor: Any, *, mode: Any = "replace-clouds", threads: int = 1, cuts: tuple[int, ...] = ()
+        self, reconstructor: Any, *, mode: Any = "replace-clouds", threads: int = 1, batch: int = 1, cuts: tuple[int, ...] = ()
     ) -> dict[str, NDArray[Any]]:
-        plan = plan_scene(self.tiles, reconstructor.tile, mode=mode, with_std=True, threads=threads)
+        plan = plan_scene(self.tiles, reconstructor.tile, mode=mode, with_std=True, threads=threads, batch=batch)
         ends = [0, *sorted({cut for cut in cuts if 0 < cut < plan.shape[0]}), plan.shape[0]]
         rows = [
             rows
@@ -152,6 +153,25 @@ def test_threads_and_row_bands_do_not_change_a_byte(tmp_path: Path, spec: TileSp
     many = world.run(Box(spec), threads=4, cuts=tuple(cuts))
     for name in once:
         np.testing.assert_array_equal(once[name], many[name])
+
+
+@pytest.mark.parametrize("batch", [2, 3, 100])
+def test_batches_hold_neighbours_that_need_it_and_change_nothing(tmp_path: Path, batch: int) -> None:
+    world = make_world(tmp_path, shape=(83, 61), seed=2, cover=0.05)
+    spec = TileSpec(size_px=20, overlap_px=4)
+    sizes: list[int] = []
+
+    class Many(Box):
+        def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+            sizes.append(len(tiles))
+            assert len({tile.window.row for tile in tiles}) == 1
+            return [self(tile) for tile in tiles]
+
+    single = world.run(Box(spec))
+    together = world.run(Many(spec), batch=batch, threads=3)
+    assert 1 < max(sizes) <= batch
+    for name in single:
+        np.testing.assert_array_equal(single[name], together[name])
 
 
 @worlds

@@ -1,0 +1,51 @@
+"""The networks that speed is measured with, as reconstructors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from geocr.core.types import Reconstruction, TileInput
+from geocr.grid.spec import TileSpec
+
+
+@cache
+def conv3(device: str, precision: str) -> nn.Module:
+    """Three 3 x 3 convolutions, 15-32-32-13: small enough that everything around the model shows."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(15, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 13, 3, padding=1)
+    )
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    return net.to(device, dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Conv3:
+    """`conv3` over reflectance and backscatter; says nothing meaningful about clouds."""
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    tile: TileSpec = TileSpec(size_px=256, overlap_px=64)
+    has_std: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """What it is."""
+        return {"name": "conv3", "device": self.device, "precision": self.precision}
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        """One forward pass."""
+        return self.many([tile])[0]
+
+    def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """One forward pass over several tiles."""
+        stacked = np.stack([np.concatenate([np.nan_to_num(tile.optical), np.nan_to_num(tile.sar) / 25]) for tile in tiles])
+        net = conv3(self.device, self.precision)
+        with torch.inference_mode():
+            weight = next(net.parameters())
+            out = net(torch.from_numpy(stacked).to(weight.device, weight.dtype, memory_format=torch.channels_last))
+        return [Reconstruction(mean=mean) for mean in out.float().contiguous().cpu().numpy()]
