@@ -1,7 +1,7 @@
 """The networks that speed is measured with, as reconstructors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,7 +30,7 @@ class Conv3:
 
     device: str = "cpu"
     precision: str = "fp32"
-    tile: TileSpec = TileSpec(size_px=256, overlap_px=64)
+    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=256, overlap_px=64))
     has_std: bool = False
 
     def describe(self) -> dict[str, Any]:

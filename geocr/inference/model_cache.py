@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -84,9 +84,9 @@ def own_stream(device: str) -> AbstractContextManager[None]:
     """This thread's own CUDA stream, so that the copies of one tile overlap the work of another; nothing on a CPU."""
     if not device.startswith("cuda"):
         return nullcontext()
-    streams: dict[str, torch.cuda.Stream] = _streams.__dict__.setdefault("by_device", {})
+    streams: dict[str, Any] = _streams.__dict__.setdefault("by_device", {})
     if device not in streams:
-        streams[device] = torch.cuda.Stream(device)
+        streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         torch.backends.cudnn.deterministic = True  # the same bytes on every run
     context: AbstractContextManager[None] = torch.cuda.stream(streams[device])
     return context

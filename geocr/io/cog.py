@@ -9,6 +9,7 @@ interleaves by pixel, which took over 19 minutes for a full 13-band scene where 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -133,7 +134,8 @@ class PartWriter:
             raise OutputWriteError(f"a part must be whole: {self.path} has {self._written} of {self._height} rows")
         with _naming_failure(self.path):
             self._dataset.close()
-        self._temporary.replace(self.path)
+            _require_all_blocks(self._temporary)
+            self._temporary.replace(self.path)
 
     def abandon(self) -> None:
         """Close and delete what was written."""
@@ -175,9 +177,11 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
     """
     mosaic = scratch / f"{destination.stem}.vrt"
     overviews = mosaic.with_name(mosaic.name + ".ovr")
-    overviews.unlink(missing_ok=True)
-    mosaic.write_text(_mosaic_xml(parts, spec))
+    leftovers = (overviews, mosaic.with_name(mosaic.name + ".aux.xml"), destination, destination.with_name(destination.name + ".aux.xml"))
+    for leftover in leftovers:  # of a run that was stopped here: GDAL would read or reuse them
+        leftover.unlink(missing_ok=True)
     with _naming_failure(destination):
+        mosaic.write_text(_mosaic_xml(parts, spec))
         _build_overviews(mosaic, spec)
         _write_statistics(mosaic, spec)
         profile = spec.profile(height=spec.grid.shape[0], row=0, block=COG_BLOCK_PX)
@@ -186,6 +190,7 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
             for key in ("tiled", "blockxsize", "blockysize", "interleave", "compress", "zstd_level", "predictor", "bigtiff", "num_threads")
         }
         rasterio.shutil.copy(mosaic, destination, driver="GTiff", copy_src_overviews=True, **options)
+        _require_all_blocks(destination)
     overviews.unlink(missing_ok=True)
     mosaic.unlink()
     _require_valid(destination, spec)
@@ -193,7 +198,7 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
 
 
 def overview_factors(shape: tuple[int, int]) -> list[int]:
-    """Powers of two down to the first overview whose longer side is at most 256 pixels."""
+    """Powers of two whose overviews have a longer side above 256 pixels: the coarsest fits in one block."""
     factors, factor = [], 2
     while max(shape) / factor > _SMALLEST_OVERVIEW_PX:
         factors.append(factor)
@@ -238,7 +243,8 @@ def _write_statistics(mosaic: Path, spec: RasterSpec) -> None:
 def _mosaic_xml(parts: Sequence[tuple[Path, int, int]], spec: RasterSpec) -> str:
     rows, cols = spec.grid.shape
     coefficients = ", ".join(repr(float(value)) for value in spec.grid.transform.to_gdal())
-    tags = "".join(f"<MDI key={quoteattr(key)}>{escape(value)}</MDI>" for key, value in spec.tags.items())
+    # A transform is that of pixel areas whatever AREA_OR_POINT said; Point would be stored half a pixel off and lose its last digit on the way.
+    tags = "".join(f"<MDI key={quoteattr(key)}>{escape(value)}</MDI>" for key, value in spec.tags.items() if key != "AREA_OR_POINT")
     bands = "".join(_band_xml(number, parts, spec) for number in range(1, spec.count + 1))
     return (
         f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}"><SRS>{escape(spec.grid.crs.to_wkt())}</SRS>'
@@ -287,7 +293,30 @@ def write_category_names(destination: Path, spec: RasterSpec) -> None:
     last = max(spec.categories)
     names = "".join(f"<Category>{escape(spec.categories.get(value, ('', (0, 0, 0, 0)))[0])}</Category>" for value in range(last + 1))
     text = f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand></PAMDataset>\n'
-    destination.with_name(destination.name + ".aux.xml").write_text(text)
+    with _naming_failure(destination):
+        destination.with_name(destination.name + ".aux.xml").write_text(text)
+
+
+def _require_all_blocks(path: Path) -> None:
+    """Raise unless every block of a GeoTIFF lies inside the file: GDAL does not tell when closing failed on a full disk.
+
+    Raises:
+        OutputWriteError: When a block is missing or cut.
+    """
+    size = path.stat().st_size
+    with open_raster(str(path)) as dataset:
+        for band in range(1, dataset.count + 1):
+            for overview in (None, *range(len(dataset.overviews(band)))):
+                factor = 1 if overview is None else dataset.overviews(band)[overview]
+                block_rows, block_cols = dataset.block_shapes[band - 1]
+                down, across = (-(-side // factor) for side in dataset.shape)
+                for i, j in product(range(-(-down // block_rows)), range(-(-across // block_cols))):
+                    found = [dataset.get_tag_item(f"BLOCK_{what}_{j}_{i}", "TIFF", bidx=band, ovr=overview) for what in ("OFFSET", "SIZE")]
+                    if None in found or sum(map(int, found)) > size:
+                        raise OutputWriteError(
+                            f"an output must be whole; block {i}, {j} of band {band} of {path} is not in the file: the disk is full; "
+                            f"free space or choose another folder with -o, then run the same command again to go on from here"
+                        )
 
 
 def _require_valid(path: Path, spec: RasterSpec) -> None:
@@ -309,7 +338,12 @@ def colour_names(bands: Sequence[str]) -> tuple[str, ...]:
 
 
 def sync_rename(source: Path, target: Path) -> None:
-    """Flush a finished file to the disk, then give it its final name in one step."""
-    with source.open("rb") as stream:
-        os.fsync(stream.fileno())
-    source.replace(target)
+    """Flush a finished file to the disk, then give it its final name in one step.
+
+    Raises:
+        OutputWriteError: When either fails.
+    """
+    with _naming_failure(target):
+        with source.open("rb") as stream:
+            os.fsync(stream.fileno())
+        source.replace(target)

@@ -139,12 +139,12 @@ def draw_lessons(source: FitSource, windows: list[Window], sums: CellSums, scali
     Returns:
         About `LESSON_PX` hidden pixels, none of them cloudy.
     """
-    tiles = [source.read(window.grown(HALO_PX, source.shape)) for window in windows]
-    shapes = [tile.cloud_mask for tile in tiles]
+    shapes = [source.read(window).cloud_mask for window in windows]
     holes = max(3, -(-_HOLES // max(len(windows), 1)))
     count = LESSON_PX // max(len(windows) * holes, 1)
     parts: list[Lessons] = []
-    for window, tile in zip(windows, tiles, strict=True):
+    for window in windows:
+        tile = source.read(window.grown(HALO_PX, source.shape))
         clear = scaling.clear(tile)
         for _ in range(holes):
             hole = draw_hole(shapes, clear, rng)

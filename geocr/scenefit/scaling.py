@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from geocr.core.types import BoolArray, FloatArray, TileInput
 
@@ -83,8 +84,9 @@ def measure_scaling(optical: FloatArray, sar: FloatArray, live: tuple[int, ...])
         The scene's scaling.
     """
     mean = optical.mean(axis=1, dtype=np.float64)
-    centred = optical - mean[:, None]
-    values, vectors = np.linalg.eigh(centred @ centred.T / max(optical.shape[1], 1))
+    centred = torch.from_numpy(optical - mean[:, None])
+    decomposed = torch.linalg.eigh(centred @ centred.T / optical.shape[1])
+    values, vectors = decomposed.eigenvalues.numpy(), decomposed.eigenvectors.numpy()
     order = np.argsort(values)[::-1][:_COMPONENTS]
     order = order[values[order] >= _LEAST_VARIANCE * values[order[0]]]
     spread = np.sqrt(np.maximum(values[order], 1e-12))
