@@ -205,7 +205,7 @@ def _mark_touched(touched: ByteArray, wanted: BoolArray, window: Window, lattice
             touched[i, j] |= bool(columns[col.keep_start : col.keep_stop].any())
 
 
-def _sar_share(tiles: SceneTiles, *, steps: int = 16, size: int = 8) -> float:
+def _sar_share(tiles: SceneTiles, *, steps: int = 6, size: int = 16) -> float:
     """Share of small windows, spread evenly over the scene, that Sentinel-1 covers."""
     scene = tiles.scene
     if scene.sar is None:

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # some calls let GDAL's own errors through, which are no RasterioError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rio_cogeo.cogeo import cog_validate
@@ -153,7 +154,7 @@ class _naming_failure:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (RasterioError, OSError)) and not isinstance(error, OutputWriteError):
+        if isinstance(error, (RasterioError, CPLE_BaseError, OSError)) and not isinstance(error, OutputWriteError):
             raise OutputWriteError(
                 f"outputs must be writable and fit on the disk; writing {self._path} failed: {error}; "
                 f"free space or choose another folder with -o, then run the same command again to go on from here"

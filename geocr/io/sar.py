@@ -85,11 +85,12 @@ def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
 
     Below 1 the source is finer than the scene, and the kernel widens by the inverse.
     """
-    rows, cols = np.array([0, -0.5, 0.5, 0, 0]) + grid.shape[0] / 2, np.array([0, 0, 0, -0.5, 0.5]) + grid.shape[1] / 2
-    xs, ys = grid.transform * (cols, rows)
-    xs, ys = transform_points(grid.crs, source.crs, list(xs), list(ys))
-    x, y = ~source.transform * (np.asarray(xs), np.asarray(ys))
-    down, across = (hypot(axis[2] - axis[1], axis[4] - axis[3]) for axis in (y, x))
+    centre_row, centre_col = grid.shape[0] / 2, grid.shape[1] / 2
+    steps = ((-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5))
+    corners = [grid.transform * (centre_col + col, centre_row + row) for row, col in steps]
+    xs, ys = transform_points(grid.crs, source.crs, [x for x, _ in corners], [y for _, y in corners])
+    x, y = zip(*(~source.transform * point for point in zip(xs, ys, strict=True)), strict=True)
+    down, across = (hypot(axis[1] - axis[0], axis[3] - axis[2]) for axis in (y, x))
     return _at_most_one(down), _at_most_one(across)
 
 

@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 
 from geocr.core.bands import canonical_s2_band
 from geocr.core.errors import OutputWriteError
-from geocr.core.types import BoolArray, ByteArray, NumberArray
+from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray
 from geocr.io.raster import open_raster
 
 PANEL_PX = 900
@@ -35,7 +35,7 @@ def write_quicklook(before: str, after: str, provenance: str, destination: Path)
         shape = _panel_shape(result.shape)
         bands = _rgb_indexes(result)
         clear = classes.read(1, out_shape=shape, resampling=Resampling.nearest)
-        pixels = [dataset.read(bands, out_shape=(3, *shape), resampling=Resampling.average) for dataset in (source, result)]
+        pixels = [_read_shrunk(dataset, bands, shape) for dataset in (source, result)]
         valid = clear != 0
         low, high = _stretch(pixels[1], valid)
         panels = [_picture(array, low, high, valid) for array in pixels] + [_colours(classes, clear)]
@@ -68,17 +68,26 @@ def _rgb_indexes(dataset: DatasetReader) -> list[int]:
     return [1, 2, 3] if dataset.count >= 3 else [1, 1, 1]
 
 
-def _stretch(pixels: NumberArray, valid: BoolArray) -> tuple[float, float]:
+def _read_shrunk(dataset: DatasetReader, bands: list[int], shape: tuple[int, int]) -> FloatArray:
+    """Bands averaged to the size of a panel, `(3, *shape)` float32 DN; NaN where a band holds nothing."""
+    pixels = dataset.read(bands, out_shape=(3, *shape), resampling=Resampling.average, masked=True)
+    values: FloatArray = pixels.astype(np.float32).filled(np.nan)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _stretch(pixels: FloatArray, valid: BoolArray) -> tuple[float, float]:
     """DN range that fills the picture: 1st to 99th percentile of the cloud-free result, a common one so that colours stay true."""
     values = pixels[:, valid]
+    values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0
-    low, high = np.nanpercentile(values, [1, 99])
+    low, high = np.percentile(values, [1, 99])
     return float(low), float(max(high, low + 1e-6))
 
 
-def _picture(pixels: NumberArray, low: float, high: float, valid: BoolArray) -> ByteArray:
-    scaled = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1) ** (1 / 1.4)  # mild gamma: reflectance is dark to the eye
+def _picture(pixels: FloatArray, low: float, high: float, valid: BoolArray) -> ByteArray:
+    scaled = np.clip((pixels - low) / (high - low), 0, 1) ** (1 / 1.4)  # mild gamma: reflectance is dark to the eye
     picture: ByteArray = (np.nan_to_num(scaled).transpose(1, 2, 0) * 255).astype(np.uint8)
     picture[~valid] = 255
     return picture

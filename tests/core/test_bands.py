@@ -9,7 +9,9 @@ STEMS = {name: name.removeprefix("B").lstrip("0") for name in L1C_BANDS}
 
 
 @pytest.mark.parametrize("name", L1C_BANDS)
-@pytest.mark.parametrize("form", ["B{}", "b{}", "Band {}", "BAND_{}", "band{}", "S2_B{}", "S2-B{}", "S2 b{}", "B{} (560 nm)", " B{} ", "B{}_20m"])
+@pytest.mark.parametrize(
+    "form", ["B{}", "b{}", "Band {}", "BAND_{}", "band{}", "S2_B{}", "S2-B{}", "S2 b{}", "B{} (560 nm)", " B{} ", "B{}_20m"]
+)
 def test_every_usual_spelling_of_every_band(name: str, form: str) -> None:
     assert canonical_s2_band(form.format(STEMS[name])) == name
     assert canonical_s2_band(form.format(STEMS[name].zfill(2))) == name
@@ -21,19 +23,31 @@ def test_common_names(name: str) -> None:
     assert canonical_s2_band(common) == canonical_s2_band(common.upper()) == name
 
 
-@pytest.mark.parametrize(("text", "name"), [("red", "B04"), ("Green", "B03"), ("BLUE", "B02"), ("nir", "B08"), ("swir1", "B11"), ("swir2", "B12")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("red", "B04"), ("Green", "B03"), ("BLUE", "B02"), ("nir", "B08"), ("swir1", "B11"), ("swir2", "B12")]
+)
 def test_short_names(text: str, name: str) -> None:
     assert canonical_s2_band(text) == name
 
 
-@pytest.mark.parametrize("text", ["", " ", "B", "B0", "B13", "B99", "B100", "B8B", "B8AA", "SCL", "AOT", "infrared", "VV", "xB02", "gray", "B2x"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "B", "B0", "B13", "B99", "B100", "B8B", "B8AA", "SCL", "AOT", "infrared", "VV", "xB02", "gray", "B2x"]
+)
 def test_what_names_no_band(text: str) -> None:
     assert canonical_s2_band(text) is None
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("VV", "VV"), ("vh", "VH"), ("Sigma0_VV_db", "VV"), ("gamma0-VH", "VH"), ("sigma0VV", "VV"), ("VV (dB)", "VV"), ("Amplitude_VH_S1A", "VH")],
+    [
+        ("VV", "VV"),
+        ("vh", "VH"),
+        ("Sigma0_VV_db", "VV"),
+        ("gamma0-VH", "VH"),
+        ("sigma0VV", "VV"),
+        ("VV (dB)", "VV"),
+        ("Amplitude_VH_S1A", "VH"),
+    ],
 )
 def test_spellings_of_a_polarisation(text: str, name: str) -> None:
     assert canonical_s1_band(text) == name

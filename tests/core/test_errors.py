@@ -17,10 +17,12 @@ def test_there_are_leaves() -> None:
 
 @pytest.mark.parametrize("kind", LEAVES)
 def test_a_leaf_is_caught_as_ours_and_as_the_builtin(kind: type[GeocrError]) -> None:
-    parents = [base for base in kind.__mro__[1:] if vars(builtins).get(base.__name__) is base and base not in (Exception, BaseException, object)]
+    parents = [
+        base for base in kind.__mro__[1:] if vars(builtins).get(base.__name__) is base and base not in (Exception, BaseException, object)
+    ]
     assert parents
     for parent in (GeocrError, *parents):
-        with pytest.raises(parent, match="^what came and the cure$"):
+        with pytest.raises(parent, match=r"^what came and the cure$"):
             raise kind("what came and the cure")
 
 

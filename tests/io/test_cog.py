@@ -51,7 +51,9 @@ def make_pixels(spec: RasterSpec, seed: int = 0) -> NDArray[Any]:
     return rng.integers(info.min, info.max, shape, endpoint=True).astype(spec.dtype)
 
 
-def write_parts(folder: Path, spec: RasterSpec, pixels: NDArray[Any], *, cuts: Sequence[int] = (), chunk: int = 100) -> list[tuple[Path, int, int]]:
+def write_parts(
+    folder: Path, spec: RasterSpec, pixels: NDArray[Any], *, cuts: Sequence[int] = (), chunk: int = 100
+) -> list[tuple[Path, int, int]]:
     rows = spec.grid.shape[0]
     ends = [0, *sorted({cut for cut in cuts if 0 < cut < rows}), rows]
     parts = []
@@ -92,12 +94,12 @@ tries = settings(max_examples=20, suppress_health_check=[HealthCheck.function_sc
 @tries
 @given(
     rows=st.integers(1, 700),
-    cols=st.integers(1, 20),
     row=st.integers(0, 3000),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),
     chunks=st.lists(st.integers(1, 400), min_size=1, max_size=8),
 )
-def test_a_part_holds_the_rows_however_they_come(tmp_path: Path, rows: int, cols: int, row: int, dtype: str, chunks: list[int]) -> None:
+def test_a_part_holds_the_rows_however_they_come(tmp_path: Path, rows: int, row: int, dtype: str, chunks: list[int]) -> None:
+    cols = 1 + row % 20
     spec = make_spec((row + rows, cols), dtype=dtype)
     pixels = make_pixels(make_spec((rows, cols), dtype=dtype))
     path = tmp_path / "part.tif"
@@ -201,7 +203,7 @@ def test_any_corner_and_pixel_size(tmp_path: Path, x: float, y: float, size: flo
 
 def test_words_survive(tmp_path: Path) -> None:
     tags = {
-        "GEOCR_METHOD": json.dumps({"name": "x < y & z", "quote": "it's \"so\""}),
+        "GEOCR_METHOD": json.dumps({"name": "x < y & z", "quote": 'it\'s "so"'}),
         "LONG": "a" * 5000,
         "LINES": "one\ntwo\tthree",
         "UNICODE": "Größe 10 m, 日本",
@@ -209,7 +211,7 @@ def test_words_survive(tmp_path: Path) -> None:
         "PROCESSING_BASELINE": "05.11",
         "TIFFTAG_DATETIME": "2020:06:01 10:00:00",
     }
-    spec = make_spec((40, 50), count=3, tags=tags, descriptions=("B02 <blue & \"deep\">", None, "größer"), scale=1e-4, offset=-0.1)
+    spec = make_spec((40, 50), count=3, tags=tags, descriptions=('B02 <blue & "deep">', None, "größer"), scale=1e-4, offset=-0.1)
     pixels = make_pixels(spec)
     require_same(make_cog(tmp_path, spec, pixels), spec, pixels)
 
@@ -324,7 +326,7 @@ def test_another_grid_than_asked_for_is_noticed(tmp_path: Path, monkeypatch: pyt
 
     right = cog._mosaic_xml
     monkeypatch.setattr(cog, "_mosaic_xml", lambda parts, _: right(parts, moved))
-    with pytest.raises(OutputWriteError, match="(?s)must lie on the input's grid: expected .*got "):
+    with pytest.raises(OutputWriteError, match=r"(?s)must lie on the input's grid: expected .*got "):
         assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path)
 
 
@@ -346,9 +348,9 @@ def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
 
 def test_a_damaged_part_is_noticed(tmp_path: Path) -> None:
     spec = make_spec((600, 500))
-    parts = write_parts(tmp_path, spec, make_pixels(spec) % 50)  # noise proper is stored raw, and its damage cannot be told
+    parts = write_parts(tmp_path, spec, make_pixels(spec))
     data = bytearray(parts[0][0].read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 5000] = b"\xff" * 5000
+    data[len(data) // 4 :] = bytes(len(data) - len(data) // 4)  # over the beginning of blocks; ZSTD has no checksum of their inside
     parts[0][0].write_bytes(data)
     with pytest.raises(OutputWriteError, match=r"writing .*out\.tif failed"):
         assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path)

@@ -89,7 +89,8 @@ def test_wrong_names(tmp_path: Path, names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("tag", ["PROCESSING_BASELINE", "processing_baseline"])
 @pytest.mark.parametrize(
-    ("baseline", "offset"), [("04.00", -0.1), ("N0509", -0.1), ("05.11", -0.1), ("02.14", 0.0), ("N0301", 0.0), ("03.99", 0.0), ("N0400", -0.1)]
+    ("baseline", "offset"),
+    [("04.00", -0.1), ("N0509", -0.1), ("05.11", -0.1), ("02.14", 0.0), ("N0301", 0.0), ("03.99", 0.0), ("N0400", -0.1)],
 )
 def test_the_baseline_tells_the_offset(tmp_path: Path, tag: str, baseline: str, offset: float) -> None:
     scene = open_scene(s2_file(tmp_path, tags={tag: baseline}))
@@ -140,14 +141,16 @@ def test_bands_of_different_scale_are_refused_unless_overridden(tmp_path: Path) 
     path = s2_file(tmp_path)
     with rasterio.open(path, "r+") as dataset:
         dataset.scales = (1e-4, 1e-4, 2e-4, 1e-4)
-    with pytest.raises(UnitsError, match="share one scale and offset.*give --s2-scale and --s2-offset to override"):
+    with pytest.raises(UnitsError, match=r"share one scale and offset.*give --s2-scale and --s2-offset to override"):
         open_scene(path)
     with pytest.raises(UnitsError):
         open_scene(path, s2_scale=1e-4)
     assert open_scene(path, s2_scale=1e-4, s2_offset=0.0).scale.scale == 1e-4
 
 
-@pytest.mark.parametrize(("value", "nodata"), [(0.15, None), (0.15, np.nan), (1.9, -9999.0), (-0.01, -9999.0), (0.3, float(np.finfo(np.float32).min))])
+@pytest.mark.parametrize(
+    ("value", "nodata"), [(0.15, None), (0.15, np.nan), (1.9, -9999.0), (-0.01, -9999.0), (0.3, float(np.finfo(np.float32).min))]
+)
 def test_floats_up_to_two_are_reflectance(tmp_path: Path, value: float, nodata: float | None) -> None:
     pixels = np.full((4, *SHAPE), value, np.float32)
     if nodata is not None:
@@ -237,7 +240,9 @@ def test_no_overlap_in_another_crs_and_on_the_other_side_of_the_earth(tmp_path: 
 def test_rasters_whose_rows_go_north_overlap_too(tmp_path: Path, flipped: str) -> None:
     northward = TRANSFORM * Affine.translation(0, 40) * Affine.scale(1, -1)
     db = np.tile(np.linspace(-20, -5, 40, dtype=np.float32)[:, None], (2, 1, 50))
-    s1 = s1_file(tmp_path, db[:, ::-1].copy() if flipped in ("s1", "both") else db, transform=northward if flipped in ("s1", "both") else TRANSFORM)
+    s1 = s1_file(
+        tmp_path, db[:, ::-1].copy() if flipped in ("s1", "both") else db, transform=northward if flipped in ("s1", "both") else TRANSFORM
+    )
     scene = open_scene(s2_file(tmp_path, transform=northward if flipped in ("s2", "both") else TRANSFORM), s1)
     np.testing.assert_allclose(scene.read_sar(WHOLE), db[:, ::-1] if flipped in ("s2", "both") else db, atol=1e-5)
 
@@ -312,10 +317,12 @@ def test_more_than_two_bands(tmp_path: Path, count: int) -> None:
         open_scene(s2_file(tmp_path), s1_file(tmp_path, np.zeros((count, *SHAPE), np.float32)))
 
 
-@pytest.mark.parametrize("descriptions", [("HH", "HV"), ("Sigma0_HH", "Sigma0_HV"), ("VV", "HH"), ("VV", "VV"), ("VV", None), ("HH",), ("sigma0_hv_db",)])
+@pytest.mark.parametrize(
+    "descriptions", [("HH", "HV"), ("Sigma0_HH", "Sigma0_HV"), ("VV", "HH"), ("VV", "VV"), ("VV", None), ("HH",), ("sigma0_hv_db",)]
+)
 def test_other_polarisations(tmp_path: Path, descriptions: tuple[str | None, ...]) -> None:
     values = np.full((len(descriptions), *SHAPE), -10, np.float32)
-    with pytest.raises(BandError, match="must be VV .*HH and HV are not supported; correct the band descriptions"):
+    with pytest.raises(BandError, match=r"must be VV .*HH and HV are not supported; correct the band descriptions"):
         open_scene(s2_file(tmp_path), s1_file(tmp_path, values, descriptions=descriptions))
 
 

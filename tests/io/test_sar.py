@@ -1,5 +1,6 @@
 """Sentinel-1 on the scene's grid: the same whatever the window, and interpolated in power."""
 
+import itertools
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -132,8 +133,8 @@ def test_a_pixel_does_not_depend_on_its_window(tmp_path: Path, geometry: str, un
     reader = make_source(tmp_path, geometry, units).reader
     whole = reader.read_backscatter(GRID.window)
     tops, lefts = [0, *sorted(set(rows)), GRID.shape[0]], [0, *sorted(set(cols)), GRID.shape[1]]
-    for top, bottom in zip(tops, tops[1:], strict=False):
-        for left, right in zip(lefts, lefts[1:], strict=False):
+    for top, bottom in itertools.pairwise(tops):
+        for left, right in itertools.pairwise(lefts):
             part = reader.read_backscatter(Window(row=top, col=left, height=bottom - top, width=right - left))
             np.testing.assert_array_equal(part, whole[:, top:bottom, left:right])
 

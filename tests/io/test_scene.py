@@ -66,7 +66,9 @@ def test_a_coarse_picture_reads_each_row_once(tmp_path: Path, monkeypatch: pytes
     scene, _ = make_scene(tmp_path, (700, 33))
     windows: list[Window] = []
     read = Scene.read_reflectance
-    monkeypatch.setattr(scene_module.Scene, "read_reflectance", lambda self, window, bands: windows.append(window) or read(self, window, bands))
+    monkeypatch.setattr(
+        scene_module.Scene, "read_reflectance", lambda self, window, bands: windows.append(window) or read(self, window, bands)
+    )
     scene.read_coarse(6)
     assert max(window.height for window in windows) <= 256
     assert [window.row for window in windows] == list(np.cumsum([0, *[window.height for window in windows]])[:-1])

@@ -29,7 +29,14 @@ def test_db_to_power_and_back(values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("sample", "units"),
-    [([-12.5, 3.0], "db"), ([0.02, 1.4], "power"), ([0.0, 0.0], "power"), ([np.nan, -1], "db"), ([np.inf, 0.1], "power"), ([-np.inf, 0.1], "db")],
+    [
+        ([-12.5, 3.0], "db"),
+        ([0.02, 1.4], "power"),
+        ([0.0, 0.0], "power"),
+        ([np.nan, -1], "db"),
+        ([np.inf, 0.1], "power"),
+        ([-np.inf, 0.1], "db"),
+    ],
 )
 def test_a_negative_value_means_db(sample: list[float], units: str) -> None:
     assert detect_units(np.array(sample, np.float32), "s1.tif") == units
