@@ -29,6 +29,7 @@ class PredictConfig(BaseModel):
     batch: int | None = Field(None, ge=1, description="Tiles a model takes together; None is 1 on a CPU and 8 on a GPU")
     aoi: str | None = Field(None, description="Polygons outside which nothing is replaced: a vector file or WKT")
     mode: Literal["replace-clouds", "full"] = Field("replace-clouds", description="Replace cloudy pixels only, or rewrite every valid one")
+    on_error: Literal["stop", "nodata"] = Field("stop", description="At an input block that does not decode: stop, or take it as nodata")
     uncertainty: bool = Field(False, description="Also write a standard deviation")
     seed: int = Field(0, ge=0, description="Seed of the fit")
 

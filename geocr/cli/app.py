@@ -1,6 +1,7 @@
 """The `geocr` command: its subcommands, and how errors reach a person."""
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated
 
@@ -40,13 +41,12 @@ def main() -> None:
     """Run the command line; errors become one message on standard error and exit code 2."""
     from geocr.core.errors import GeocrError
 
+    # a missing georeference is our own error, with its cure; without this the library would say it first and worse
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:
-        app()
+        app(prog_name="geocr")
     except GeocrError as error:
         if _render.verbose():
             raise
         _render.print_error(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        _render.print_error("stopped; finished rows are kept, and the same command goes on from there")
-        sys.exit(130)

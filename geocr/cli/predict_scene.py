@@ -43,6 +43,7 @@ def command(
         str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")
     ] = None,
     mode: Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")] = "replace-clouds",
+    on_error: Annotated[str, typer.Option(help="At an input block that does not decode: stop, or nodata (and say so).")] = "stop",
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a standard deviation COG.")] = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
@@ -232,6 +233,10 @@ def print_summary(summary: dict[str, Any]) -> None:
     facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
     if summary["seam_ratio"] is not None:
         facts.append(("seams", f"jump across tile lines is {summary['seam_ratio']:.2f} of the jump elsewhere (1 means tiles do not show)"))
+    if summary["damaged_blocks"]:
+        facts.append(
+            ("damaged input", f"{len(summary['damaged_blocks'])} blocks were taken as nodata; first: {summary['damaged_blocks'][0]}")
+        )
     facts.append(("time", f"{summary['seconds']:.1f} s"))
     facts += list(summary["files"].items())
     print_facts("done", facts)

@@ -50,6 +50,7 @@ def stream_rows(
     row_start: int,
     row_stop: int,
     on_tile: Callable[[bool], None] = lambda _: None,
+    on_damage: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FinishedRows]:
     """Reconstruct the output rows `row_start` to `row_stop`, from top to bottom.
 
@@ -60,6 +61,7 @@ def stream_rows(
         row_start: First output row.
         row_stop: First row behind the last.
         on_tile: Called after each tile, with whether it was computed (else skipped).
+        on_damage: Called with a sentence for each input block that does not decode and is taken as nodata.
 
     Yields:
         Finished rows, in order, without gaps.
@@ -71,7 +73,7 @@ def stream_rows(
     rows = plan.lattice.rows_touching(row_start, row_stop)
     read_start, read_stop = rows[0].start, rows[-1].stop
     with (
-        RowStream(tiles, read_start, read_stop) as stream,
+        RowStream(tiles, read_start, read_stop, on_damage) as stream,
         ThreadPoolExecutor(plan.threads, thread_name_prefix="geocr-tile", initializer=_use_one_core) as pool,
     ):
         tile_rows = (_TileRow(row=row, strips=stream.rows(row.start, row.stop)) for row in rows)

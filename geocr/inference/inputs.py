@@ -1,19 +1,24 @@
 """What the engine reads: the scene and its cloud mask together, as tiles, or as strips of rows read ahead."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
+from geocr.core.errors import RasterReadError
 from geocr.core.types import BoolArray, FloatArray, NumberArray, TileInput, Window
 from geocr.io.scene import Scene
 
 _STRIP_ROWS = (128, 512)
 """Least and most rows read at once: enough to make a read worth its call, few enough to keep memory flat."""
+
+
+OnError: TypeAlias = Literal["stop", "nodata"]
+"""Stop at an input block that does not decode, or take it as nodata and say so."""
 
 
 class MaskReader(Protocol):
@@ -34,6 +39,8 @@ class SceneTiles:
     """Which of them are cloud or shadow."""
     aoi: MaskReader | None = None
     """Which of them may be replaced; all when None."""
+    on_error: OnError = "stop"
+    """What becomes of input blocks that do not decode."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,14 +48,27 @@ class SceneTiles:
         return self.scene.grid.shape
 
     def read_rows(self, window: Window) -> "RowStrip":
-        """Pixels of a window in the file's own numbers."""
+        """Pixels of a window in the file's own numbers.
+
+        Raises:
+            RasterReadError: When a block does not decode, unless `on_error` is `nodata`.
+        """
+        scene = self.scene
+        damage: tuple[str, ...] = ()
+        try:
+            dn, sar = scene.read_dn(window), scene.read_sar(window)
+        except RasterReadError:
+            if self.on_error == "stop":
+                raise
+            dn, sar, damage = _read_what_decodes(scene, window)
         return RowStrip(
             window=window,
-            dn=self.scene.read_dn(window),
-            sar=self.scene.read_sar(window),
+            dn=dn,
+            sar=sar,
             cloud_mask=self.mask.read(window),
             inside=np.ones(window.shape, bool) if self.aoi is None else self.aoi.read(window),
-            scene=self.scene,
+            scene=scene,
+            damage=damage,
         )
 
     def read(self, window: Window) -> TileInput:
@@ -72,6 +92,8 @@ class RowStrip:
     """`(y, x)`, True where pixels may be replaced: inside the area of interest."""
     scene: Scene
     """For its radiometry."""
+    damage: tuple[str, ...] = ()
+    """A sentence for each block that did not decode and reads as nodata."""
 
     @property
     def observed(self) -> BoolArray:
@@ -125,6 +147,32 @@ def stack_rows(parts: list[RowStrip]) -> RowStrip:
     )
 
 
+def _read_what_decodes(scene: Scene, window: Window) -> tuple[NumberArray, FloatArray, tuple[str, ...]]:
+    """A window block by block: digital numbers and backscatter, nodata where a block does not decode, and what those said."""
+    nodata = scene.scale.nodata
+    dn = np.full(
+        (len(scene.bands), *window.shape),
+        np.nan if nodata is None and scene.scale.dtype.startswith("float") else nodata or 0,
+        scene.scale.dtype,
+    )
+    sar = np.full((len(scene.sar_bands), *window.shape), np.nan, np.float32)
+    damage: list[str] = []
+    height, width = scene.optical.handle.block_shapes[0]
+    for row in range(window.row // height * height, window.row_stop, height):
+        for col in range(window.col // width * width, window.col_stop, width):
+            first, left = max(row, window.row), max(col, window.col)
+            block = Window(
+                row=first, col=left, height=min(row + height, window.row_stop) - first, width=min(col + width, window.col_stop) - left
+            )
+            rows, cols = block.slices_in(window)
+            for target, read in ((dn, scene.read_dn), (sar, scene.read_sar)):
+                try:
+                    target[:, rows, cols] = read(block)
+                except RasterReadError as error:
+                    damage.append(str(error))
+    return dn, sar, tuple(damage)
+
+
 class RowStream:
     """Full-width strips of rows, each read once, the next one always being read in the background.
 
@@ -132,10 +180,12 @@ class RowStream:
         tiles: Where to read.
         row_start: First row that will be asked for.
         row_stop: First row that will not.
+        on_damage: Told of each block that reads as nodata because it does not decode.
     """
 
-    def __init__(self, tiles: SceneTiles, row_start: int, row_stop: int) -> None:
+    def __init__(self, tiles: SceneTiles, row_start: int, row_stop: int, on_damage: Callable[[str], None] = lambda _: None) -> None:
         self._tiles = tiles
+        self._on_damage = on_damage
         self._stop = row_stop
         self._step = strip_rows(tiles.scene)
         self._next = row_start // self._step * self._step
@@ -166,6 +216,8 @@ class RowStream:
             self._held.popleft()
         while (not self._held or self._held[-1].window.row_stop < stop) and self._ahead is not None:
             strip = self._ahead.result()
+            for sentence in strip.damage:
+                self._on_damage(sentence)
             self._request()
             if strip.window.row_stop > start:
                 self._held.append(strip)

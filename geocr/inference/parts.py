@@ -38,6 +38,8 @@ class BandRecord:
     """Pixels by provenance class (its number as text)."""
     seam: SeamSums = field(default_factory=SeamSums)
     """Jumps across tile lines and off them."""
+    damage: tuple[str, ...] = ()
+    """A sentence for each input block that was taken as nodata."""
 
 
 def part_path(folder: Path, product: str, row: int) -> Path:
@@ -86,6 +88,10 @@ class Manifest:
         """Seam sums over all finished bands."""
         return sum((record.seam for record in self.records.values()), SeamSums())
 
+    def damage(self) -> list[str]:
+        """What was said of input blocks that did not decode, each once."""
+        return list(dict.fromkeys(sentence for record in self.records.values() for sentence in record.damage))
+
     def remove(self) -> None:
         """Delete the folder after success."""
         shutil.rmtree(self.folder)
@@ -99,7 +105,10 @@ def finished_bands(folder: Path, fingerprint: str) -> dict[int, BandRecord]:
     content = _content(folder)
     if content.get("fingerprint") != fingerprint:
         return {}
-    return {record["row"]: BandRecord(**{**record, "seam": SeamSums(**record["seam"])}) for record in content["bands"]}
+    return {
+        record["row"]: BandRecord(**{**record, "seam": SeamSums(**record["seam"]), "damage": tuple(record["damage"])})
+        for record in content["bands"]
+    }
 
 
 def is_folder_of(folder: Path, fingerprint: str) -> bool:
@@ -138,6 +147,7 @@ class BandWriter:
     ) -> None:
         self._seams = SeamCounter(lattice=lattice)
         self._seam = SeamSums()
+        self._damage: list[str] = []
         self._folder = folder
         self._tell = commit
         self._bands = list(bands)
@@ -158,6 +168,10 @@ class BandWriter:
             self._pool.shutdown(wait=True)
             for writer in self._writers.values():
                 writer.abandon()
+
+    def note_damage(self, sentence: str) -> None:
+        """Keep what is said of an input block with the next band that is finished."""
+        self._damage.append(sentence)
 
     def write(self, rows: FinishedRows) -> None:
         """Hand over rows; returns when the rows before them are on the disk."""
@@ -195,7 +209,8 @@ class BandWriter:
         writers, self._writers = self._writers, {}
         for writer in writers.values():
             writer.finish()
-        self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels), seam=self._seam))
+        damage, self._damage = tuple(self._damage), []
+        self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels), seam=self._seam, damage=damage))
         self._pixels.clear()
         self._seam = SeamSums()
 

@@ -126,7 +126,7 @@ def prepare_scene(
     mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
     aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
-    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi)
+    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
     method, tiles = choose_method(config, tiles, reconstructor)
     plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
     notes = (*scene.notes, *mask.notes, *method.notes)
@@ -353,6 +353,7 @@ def _summary(
         "seam_ratio": manifest.seam().ratio,
         "tiles": len(prepared.plan.lattice),
         "tiles_computed": computed,
+        "damaged_blocks": manifest.damage(),
         "seconds": round(seconds, 2),
         "notes": list(prepared.notes),
     }

@@ -8,7 +8,7 @@ import pytest
 from geocr._version import __version__
 from tests.cli.conftest import Command
 
-HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "pydantic", "scipy", "torchgeo", "shapely", "PIL", "importlib.metadata")
+HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "pydantic", "scipy", "torchgeo", "shapely", "PIL")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("predict-scene", "--help"), ("demo", "--help"), ("doctor", "-h")])

@@ -276,15 +276,46 @@ def test_a_missing_standard_deviation_is_refused(tmp_path: Path) -> None:
         world.run(Forgetful(TileSpec(size_px=16)))
 
 
-def test_a_damaged_block_names_the_file_and_the_rows(tmp_path: Path) -> None:
-    world = make_world(tmp_path, shape=(600, 64), seed=1, block=16)
-    path = Path(world.tiles.scene.optical.path)
+def damage(path: Path) -> None:
+    """Overwrite some bytes in the middle of a file."""
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 2000] = b"\xff" * 2000
     path.write_bytes(data)
+
+
+def test_a_damaged_block_names_the_file_and_the_rows(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(600, 64), seed=1, block=16)
+    path = Path(world.tiles.scene.optical.path)
+    damage(path)
     with pytest.raises(RasterReadError, match=rf"{path.name} fails in rows \d+ to \d+"):
         world.run(Identity(TileSpec(size_px=64)))
+
+
+@pytest.mark.parametrize("which", ["optical", "sar"])
+def test_a_damaged_block_becomes_nodata_only_when_asked_and_is_never_silent(tmp_path: Path, which: str) -> None:
+    world = make_world(tmp_path, shape=(600, 64), seed=1, block=16)
+    spec = TileSpec(size_px=64)
+    whole = world.run(Identity(spec))
+    reader = getattr(world.tiles.scene, which)
+    damage(Path(reader.path))
+    scene = open_scene(world.tiles.scene.optical.path, world.tiles.scene.sar.path if world.tiles.scene.sar else None)
+    tiles = replace(world.tiles, scene=scene, on_error="nodata")
+    plan = plan_scene(tiles, spec, mode="replace-clouds", with_std=True, threads=1)
+    said: list[str] = []
+    rows = list(stream_rows(tiles, plan, Identity(spec), row_start=0, row_stop=600, on_damage=said.append))
+    out = np.concatenate([part.scene for part in rows], axis=1)
+    provenance = np.concatenate([part.provenance for part in rows], axis=1)
+    assert said
+    assert all(Path(reader.path).name in sentence for sentence in said)
+    if which == "optical":
+        lost = (out != whole["scene"]).any(axis=0)
+        empty = (out == 0).all(axis=0) & (whole["scene"] != 0).any(axis=0)
+        assert 256 <= empty.sum() <= lost.sum() < lost.size / 4  # a block at least; one that was hit late may decode to garbage
+        assert (provenance[0, empty] == 0).all()
+    else:
+        np.testing.assert_array_equal(out, whole["scene"])
+        assert ((provenance == 3) & (whole["provenance"] == 2)).any()
 
 
 def test_memory_of_the_plan_does_not_grow_with_rows(tmp_path: Path) -> None:
