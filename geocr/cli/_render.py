@@ -80,6 +80,8 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if kind is KeyboardInterrupt:  # typer ends the process by itself, with code 130 and without a word
+            print_error("stopped; finished rows are kept, and the same command goes on from there")
 
     def note(self, text: str) -> None:
         """Say a decision aloud."""

@@ -112,6 +112,10 @@ def _show(*, quiet: bool, as_json: bool) -> Callable[[dict[str, Any], Callable[[
     return show
 
 
+_FIELDS = {"tile": "tile_px", "overlap": "overlap_px"}
+"""Options whose field in the settings has another name."""
+
+
 def _config(params: dict[str, Any]) -> "PredictConfig":
     """Settings out of the command's options."""
     from pydantic import ValidationError
@@ -119,8 +123,7 @@ def _config(params: dict[str, Any]) -> "PredictConfig":
     from geocr.config import PredictConfig
     from geocr.core.errors import InputError
 
-    names = {"tile": "tile_px", "overlap": "overlap_px"}
-    settings = {names.get(name, name): value for name, value in params.items() if names.get(name, name) in PredictConfig.model_fields}
+    settings = {_FIELDS.get(name, name): value for name, value in params.items() if _FIELDS.get(name, name) in PredictConfig.model_fields}
     settings["s1_units"] = None if params["s1_units"] == "auto" else params["s1_units"]
     if params["s2_bands"] is not None:
         settings["s2_bands"] = tuple(name.strip() for name in params["s2_bands"].split(","))
@@ -146,10 +149,15 @@ def _pair(scenes: list[str], *, no_s1: bool) -> tuple[str | None, str]:
 
 
 def _explain(error: "ValidationError") -> str:
-    parts = [
-        f"--{'-'.join(str(part) for part in item['loc']).replace('_', '-')}: {item['msg']}, got {item['input']!r}"
-        for item in error.errors()
-    ]
+    """All that is wrong, by the options' names; a rule about several options speaks for itself."""
+    parts = []
+    for item in error.errors():
+        if not item["loc"]:
+            parts.append(item["msg"].removeprefix("Value error, "))
+            continue
+        name = str(item["loc"][0])
+        option = next((option for option, field in _FIELDS.items() if field == name), name).replace("_", "-")
+        parts.append(f"--{option}: {item['msg']}, got {item['input']!r}")
     return "settings must be valid; " + "; ".join(parts)
 
 
@@ -227,9 +235,7 @@ def print_summary(summary: dict[str, Any]) -> None:
             f"{rebuilt:,} pixels ({pixels['reconstructed_with_sar']:,} with SAR), observed {pixels['observed']:,}, nodata {pixels['nodata']:,}",
         ),
     ]
-    error = summary["expected_error"]
-    if error:
-        facts.append(("expected error", f"{error['rmse']:.4f} reflectance RMSE on clear pixels hidden for the purpose"))
+    facts += _expected(summary["expected_error"], summary["bands"])
     facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
     if summary["seam_ratio"] is not None:
         facts.append(("seams", f"jump across tile lines is {summary['seam_ratio']:.2f} of the jump elsewhere (1 means tiles do not show)"))
@@ -240,3 +246,17 @@ def print_summary(summary: dict[str, Any]) -> None:
     facts.append(("time", f"{summary['seconds']:.1f} s"))
     facts += list(summary["files"].items())
     print_facts("done", facts)
+
+
+def _expected(error: dict[str, Any] | None, bands: list[str]) -> list[tuple[str, str]]:
+    """What a fit on the scene found out about itself."""
+    if not error:
+        return []
+    by_band = ", ".join(f"{band} {rmse:.4f}" for band, rmse in zip(bands, error["rmse"], strict=True) if rmse is not None)
+    return [
+        (
+            "expected error",
+            f"{error['rmse_overall']:.4f} reflectance (RMSE on {error['held_out_px']:,} clear pixels hidden for the purpose)",
+        ),
+        ("by band", by_band),
+    ]

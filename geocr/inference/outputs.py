@@ -46,7 +46,7 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
     """Raise unless every wanted file may be written.
 
     Raises:
-        InputError: When an output is one of the inputs, or is no .tif.
+        InputError: When an output is one of the inputs, is a folder, or is no .tif.
         OutputExistsError: When one exists and may not be overwritten.
         OutputWriteError: When the folder is missing or read-only.
     """
@@ -56,6 +56,8 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
     for path in wanted:
         if path.resolve() in sources:
             raise InputError(f"an output may not be one of the inputs, got {path}; choose another name with -o")
+        if path.is_dir():
+            raise InputError(f"an output must be a file, and {path} is a folder; choose another name with -o")
         if path.exists() and not overwrite:
             raise OutputExistsError(
                 f"outputs are never overwritten unasked, and {path} exists; add --overwrite, or choose another name with -o"

@@ -345,6 +345,7 @@ def _summary(
     facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
     return {
         "method": facts["name"],
+        "bands": list(prepared.tiles.scene.bands),
         "cloud_mask": prepared.mask.source,
         "cloud_share": prepared.survey.cloud_share,
         "sar_share": prepared.survey.sar_share,

