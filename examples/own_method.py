@@ -1,6 +1,6 @@
 """Bring your own method: any object that fills a tile can take the place of geocr's own.
 
-Compares it with the default on a scene whose truth is known.
+Compares it with the default on a scene whose truth is known, both with the true cloud mask, so that only the method differs.
 
     python examples/own_method.py [FOLDER]
 """
@@ -32,7 +32,7 @@ class ClearMean:
         """`(band, y, x)` reflectance for the whole tile; only its cloudy pixels are used."""
         clear = np.where(tile.cloud_mask, np.nan, tile.optical)
         mean = [np.nanmean(band) if np.isfinite(band).any() else 0.2 for band in clear]
-        return Reconstruction(mean=np.broadcast_to(np.float32(mean)[:, None, None], tile.optical.shape))
+        return Reconstruction(mean=np.broadcast_to(np.array(mean, np.float32)[:, None, None], tile.optical.shape))
 
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "out" / "own_method"
@@ -40,9 +40,11 @@ files = write_scene(simulate_scene(shape=(384, 512), seed=4, cloud_cover=0.25), 
 with rasterio.open(files.truth) as truth:
     expected = truth.read() * np.float32(truth.scales[0])
 
+config = geocr.PredictConfig(cloud_mask=str(files.mask), mask_buffer_m=0)
 for name, method in (("clear-mean", ClearMean()), ("scenefit", None)):
-    result = geocr.predict_scene(str(files.s1), str(files.s2), folder / f"{name}.tif", reconstructor=method, overwrite=True)
+    result = geocr.predict_scene(str(files.s1), str(files.s2), folder / f"{name}.tif", config=config, reconstructor=method, overwrite=True)
     with rasterio.open(result.scene) as scene, rasterio.open(result.provenance) as provenance:
         filled = provenance.read(1) >= 2
         got = scene.read() * np.float32(scene.scales[0])
-    print(f"{name:>10}: PSNR {psnr_db(got[:, filled], expected[:, filled]):.1f} dB, SAM {sam_deg(got[:, filled], expected[:, filled]):.1f} degrees")
+    psnr, angle = psnr_db(got[:, filled], expected[:, filled]), sam_deg(got[:, filled], expected[:, filled])
+    print(f"{name:>10}: PSNR {psnr:.1f} dB, spectral angle {angle:.1f} degrees")

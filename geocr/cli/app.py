@@ -20,7 +20,7 @@ app = typer.Typer(
     epilog="Start with [bold]geocr demo[/bold], then [bold]geocr predict-scene scene_s1.tif scene_s2.tif[/bold]. Each command has --help with examples.",
 )
 
-for _module, _name in (("predict_scene", "predict-scene"), ("demo", "demo"), ("doctor", "doctor")):
+for _module, _name in (("predict_scene", "predict-scene"), ("predict_batch", "predict-batch"), ("demo", "demo"), ("doctor", "doctor")):
     app.command(_name)(import_module(f"geocr.cli.{_module}").command)
 
 

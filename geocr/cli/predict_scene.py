@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geocr.cli import _options as options
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json, size_of
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
     from geocr.config import PredictConfig
     from geocr.inference.run import PredictResult
 
@@ -24,38 +23,34 @@ def command(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Cloud-free COG to write. [default: <S2 stem>_cloudfree.tif beside S2]")
     ] = None,
-    no_s1: Annotated[bool, typer.Option("--no-s1", help="Reconstruct from optical context alone.")] = False,
-    s1_units: Annotated[str, typer.Option(help="auto, db, power, amplitude or display (a picture without physical unit).")] = "auto",
-    s2_bands: Annotated[str | None, typer.Option(help="Names of the Sentinel-2 bands in file order, for example B02,B03,B04,B08.")] = None,
-    s2_scale: Annotated[float | None, typer.Option(help="Reflectance per DN. [default: from the file, else 0.0001]")] = None,
-    s2_offset: Annotated[float | None, typer.Option(help="Reflectance at DN 0. [default: from the file, else 0]")] = None,
-    cloud_mask: Annotated[str, typer.Option(help="auto, s2cloudless, scl, rule, or a raster FILE in which all but 0 is cloud.")] = "auto",
-    scl: Annotated[str | None, typer.Option(help="Scene classification raster of the L2A product.")] = None,
-    mask_buffer_px: Annotated[int | None, typer.Option(help="Widen the mask by this many pixels.")] = None,
-    mask_buffer_m: Annotated[float | None, typer.Option(help="Widen the mask by this many metres. [default: 60]")] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="Trained model (.safetensors). [default: fit on the scene itself]")] = None,
-    tile: Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")] = None,
-    overlap: Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")] = None,
-    device: Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N; for trained models.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16: faster, corrections rounded to 8 bits; for trained models.")] = "fp32",
-    batch: Annotated[int | None, typer.Option(help="Tiles a trained model takes together. [default: 1 on a CPU, 8 on a GPU]")] = None,
-    aoi: Annotated[
-        str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")
-    ] = None,
-    mode: Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")] = "replace-clouds",
-    on_error: Annotated[str, typer.Option(help="At an input block that does not decode: stop, or nodata (and say so).")] = "stop",
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write a standard deviation COG.")] = False,
+    no_s1: options.NoS1 = False,
+    s1_units: options.S1Units = "auto",
+    s2_bands: options.S2Bands = None,
+    s2_scale: options.S2Scale = None,
+    s2_offset: options.S2Offset = None,
+    cloud_mask: options.CloudMask = "auto",
+    scl: options.Scl = None,
+    mask_buffer_px: options.MaskBufferPx = None,
+    mask_buffer_m: options.MaskBufferM = None,
+    checkpoint: options.CheckpointFile = None,
+    tile: options.TilePx = None,
+    overlap: options.OverlapPx = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch: options.Batch = None,
+    aoi: options.Aoi = None,
+    mode: options.Mode = "replace-clouds",
+    on_error: options.OnError = "stop",
+    uncertainty: options.Uncertainty = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
+    seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. [default: all cores]")] = None,
-    scheduler: Annotated[
-        str, typer.Option(help="threads (this process), processes (Dask workers started here), tcp://HOST:PORT, or a scheduler FILE.json.")
-    ] = "threads",
+    scheduler: options.Scheduler = "threads",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Bands of rows at a time with threads [1], processes to start with processes [all cores].")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")] = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -76,7 +71,7 @@ def command(
       geocr predict-scene s1.tif s2.tif --cloud-mask scl --scl SCL.tif --mask-buffer-m 100 --dry-run
     """
     s1, s2 = _pair(scenes, no_s1=no_s1)
-    config = _config(ctx.params)
+    config = options.config_of(ctx.params)
     show = _show(quiet=quiet, as_json=as_json)
     with Display(quiet=quiet or as_json) as display:
         if dry_run:
@@ -116,23 +111,6 @@ _FIELDS = {"tile": "tile_px", "overlap": "overlap_px"}
 """Options whose field in the settings has another name."""
 
 
-def _config(params: dict[str, Any]) -> "PredictConfig":
-    """Settings out of the command's options."""
-    from pydantic import ValidationError
-
-    from geocr.config import PredictConfig
-    from geocr.core.errors import InputError
-
-    settings = {_FIELDS.get(name, name): value for name, value in params.items() if _FIELDS.get(name, name) in PredictConfig.model_fields}
-    settings["s1_units"] = None if params["s1_units"] == "auto" else params["s1_units"]
-    if params["s2_bands"] is not None:
-        settings["s2_bands"] = tuple(name.strip() for name in params["s2_bands"].split(","))
-    try:
-        return PredictConfig(**settings)
-    except ValidationError as error:
-        raise InputError(_explain(error)) from error
-
-
 def _pair(scenes: list[str], *, no_s1: bool) -> tuple[str | None, str]:
     from geocr.core.errors import InputError
 
@@ -146,19 +124,6 @@ def _pair(scenes: list[str], *, no_s1: bool) -> tuple[str | None, str]:
         else "two rasters: Sentinel-1, then Sentinel-2 (or --no-s1 and Sentinel-2 alone)"
     )
     raise InputError(f"predict-scene takes {expected}; got {len(scenes)}: {' '.join(scenes)}")
-
-
-def _explain(error: "ValidationError") -> str:
-    """All that is wrong, by the options' names; a rule about several options speaks for itself."""
-    parts = []
-    for item in error.errors():
-        if not item["loc"]:
-            parts.append(item["msg"].removeprefix("Value error, "))
-            continue
-        name = str(item["loc"][0])
-        option = next((option for option, field in _FIELDS.items() if field == name), name).replace("_", "-")
-        parts.append(f"--{option}: {item['msg']}, got {item['input']!r}")
-    return "settings must be valid; " + "; ".join(parts)
 
 
 def _plan(s1: str | None, s2: str, config: "PredictConfig", threads: int | None, display: Display) -> dict[str, Any]:

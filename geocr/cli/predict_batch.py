@@ -1,0 +1,104 @@
+"""`geocr predict-batch`: remove the clouds of many scenes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from geocr.cli import _options as options
+from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
+
+if TYPE_CHECKING:
+    from geocr.inference.batch import SceneStatus
+
+
+def command(
+    ctx: typer.Context,
+    pairs: Annotated[
+        str, typer.Argument(help="PAIRS.csv with columns s1,s2[,out]; a quoted pattern of S2 files; or a STAC item collection .json.")
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for all results. [default: beside each S2]")] = None,
+    no_s1: options.NoS1 = False,
+    s1_units: options.S1Units = "auto",
+    s2_bands: options.S2Bands = None,
+    s2_scale: options.S2Scale = None,
+    s2_offset: options.S2Offset = None,
+    cloud_mask: options.CloudMask = "auto",
+    mask_buffer_px: options.MaskBufferPx = None,
+    mask_buffer_m: options.MaskBufferM = None,
+    checkpoint: options.CheckpointFile = None,
+    tile: options.TilePx = None,
+    overlap: options.OverlapPx = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch: options.Batch = None,
+    aoi: options.Aoi = None,
+    mode: options.Mode = "replace-clouds",
+    on_error: options.OnError = "stop",
+    uncertainty: options.Uncertainty = False,
+    seed: options.Seed = 0,
+    scheduler: options.Scheduler = "threads",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes to start with --scheduler processes.")] = None,
+    overwrite: options.Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the scenes and compute nothing.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove the clouds of many Sentinel-2 scenes.
+
+    Writes <out>.status.json beside each result. One bad scene never stops the rest; the exit code is 2 when any failed. Run the same
+    command again to do what is left.
+
+    [bold]Examples[/bold]
+
+      geocr predict-batch pairs.csv -o results/
+
+      geocr predict-batch 'scenes/*_s2.tif' --scheduler processes --workers 4
+
+      geocr predict-batch pairs.csv --scheduler tcp://scheduler:8786
+    """
+    from geocr.inference.batch import run_batch
+    from geocr.inference.pairs import read_pairs
+
+    scenes = read_pairs(pairs, folder=out, no_s1=no_s1)
+    config = options.config_of(ctx.params)
+    if dry_run:
+        _print_list([(pair.s1 or "-", pair.s2, str(pair.out)) for pair in scenes], as_json=as_json)
+        return
+    with Display(quiet=quiet or as_json) as display:
+        display.stage("scenes", len(scenes))
+
+        def tell(status: "SceneStatus") -> None:
+            display.note(f"{status.outcome}: {status.s2}" + (f": {status.error}" if status.error else ""))
+            display.advance()
+
+        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, on_scene=tell)
+    _print_table(statuses, as_json=as_json, quiet=quiet)
+    if any(status.outcome == "failed" for status in statuses):
+        raise typer.Exit(2)
+
+
+def _print_list(rows: list[tuple[str, str, str]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"scenes": [dict(zip(("s1", "s2", "out"), row, strict=True)) for row in rows]})
+        return
+    for s1, s2, out in rows:
+        typer.echo(f"{s1}  {s2}  ->  {out}")
+
+
+def _print_table(statuses: "list[SceneStatus]", *, as_json: bool, quiet: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        print_json({"scenes": [asdict(status) for status in statuses]})
+        return
+    if quiet:
+        return
+    width = max(len(status.out) for status in statuses)
+    typer.secho(f"{'result':<{width}}  outcome  cloud    time", bold=True)
+    for status in statuses:
+        cloud = f"{status.summary['cloud_share']:6.1%}" if status.summary else "     -"
+        typer.echo(
+            f"{status.out:<{width}}  {status.outcome:<7}  {cloud}  {status.seconds:6.1f} s" + (f"  {status.error}" if status.error else "")
+        )

@@ -1,0 +1,135 @@
+"""Many scenes: one bad scene never stops the rest, and a stopped batch goes on where it was."""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from geocr.config import PredictConfig
+from geocr.core.errors import GeocrError
+from geocr.inference.pairs import ScenePair
+from geocr.inference.run import predict_scene
+from geocr.inference.schedule import RETRIES, cluster_client
+
+Outcome: TypeAlias = Literal["done", "kept", "failed"]
+"""Made now, made by an earlier batch, or not made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneStatus:
+    """What became of one scene; also written beside its output as `<out>.status.json`."""
+
+    s2: str
+    out: str
+    outcome: Outcome
+    seconds: float
+    error: str | None = None
+    """Why it failed, as the user should read it."""
+    traceback: str | None = None
+    """Where, for errors that nobody foresaw."""
+    summary: dict[str, Any] | None = None
+    """The run's own summary."""
+
+
+def status_path(pair: ScenePair) -> Path:
+    """Where a scene's status is written."""
+    return pair.out.with_name(pair.out.name + ".status.json")
+
+
+def run_batch(
+    pairs: Sequence[ScenePair],
+    config: PredictConfig,
+    *,
+    overwrite: bool = False,
+    scheduler: str = "threads",
+    workers: int | None = None,
+    on_scene: Callable[[SceneStatus], None] = lambda _: None,
+) -> list[SceneStatus]:
+    """Remove the clouds of many scenes.
+
+    With `threads` scenes follow each other, each on all cores; else each scene is a task on a Dask worker, with a bounded number of
+    tasks waiting.
+
+    Args:
+        pairs: The scenes.
+        config: Settings for all of them.
+        overwrite: Make scenes again that an earlier batch has made.
+        scheduler: `threads`, `processes`, or a Dask scheduler's address or .json file.
+        workers: Processes to start with `processes`.
+        on_scene: Told of each scene as it ends.
+
+    Returns:
+        A status for each scene, in the order of `pairs`.
+    """
+    statuses: dict[str, SceneStatus] = {}
+    for status in _statuses(pairs, config, overwrite=overwrite, scheduler=scheduler, workers=workers):
+        statuses[status.out] = status
+        on_scene(status)
+    return [statuses[str(pair.out)] for pair in pairs]
+
+
+def _statuses(
+    pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None
+) -> Iterator[SceneStatus]:
+    if scheduler == "threads":
+        for pair in pairs:
+            yield process_pair(pair, config, overwrite=overwrite, threads=None)
+        return
+    from distributed import as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
+
+    with cluster_client(scheduler, workers or 2) as client:
+        left = iter(pairs)
+
+        def submit(pair: ScenePair) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
+            return client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, pure=False, retries=RETRIES)
+
+        window = max(1, 2 * sum(client.nthreads().values()))
+        pool = as_completed([submit(pair) for pair, _ in zip(left, range(window), strict=False)])
+        for future in pool:
+            yield future.result()
+            following = next(left, None)
+            if following is not None:
+                pool.add(submit(following))
+
+
+def process_pair(pair: ScenePair, config: PredictConfig, *, overwrite: bool, threads: int | None) -> SceneStatus:
+    """One scene of a batch; never raises for what is wrong with the scene."""
+    if not overwrite and _is_done(pair):
+        return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
+    began = time.monotonic()
+    try:
+        pair.out.parent.mkdir(parents=True, exist_ok=True)
+        result = predict_scene(pair.s1, pair.s2, pair.out, config=config, overwrite=overwrite, threads=threads)
+        status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="done", seconds=_since(began), summary=result.summary)
+    except GeocrError as error:
+        status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=_since(began), error=str(error))
+    except Exception as error:  # noqa: BLE001 - one bad scene never stops the rest; what nobody foresaw is kept with its traceback
+        status = SceneStatus(
+            s2=pair.s2, out=str(pair.out), outcome="failed", seconds=_since(began), error=repr(error), traceback=traceback.format_exc()
+        )
+    _write_status(pair, status)
+    return status
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 2)
+
+
+def _is_done(pair: ScenePair) -> bool:
+    try:
+        return pair.out.exists() and json.loads(status_path(pair).read_text())["outcome"] == "done"
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _write_status(pair: ScenePair, status: SceneStatus) -> None:
+    path = status_path(pair)
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        temporary.write_text(json.dumps(asdict(status), indent=2))
+        temporary.replace(path)
+    except OSError:
+        return  # a folder that cannot be written is why the scene failed; the status that is returned says so

@@ -1,0 +1,125 @@
+"""Lists of scenes: from a CSV file, a pattern of file names, or a STAC item collection."""
+
+import csv
+import glob
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geocr.core.errors import InputError, RasterNotFoundError
+from geocr.inference.outputs import default_output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePair:
+    """One scene to process."""
+
+    s1: str | None
+    """Sentinel-1 raster, or None to go on without."""
+    s2: str
+    """Sentinel-2 raster."""
+    out: Path
+    """Where the result goes."""
+
+
+def read_pairs(source: str, *, folder: Path | None, no_s1: bool) -> tuple[ScenePair, ...]:
+    """Scenes named by a list or a pattern, in a fixed order.
+
+    Args:
+        source: A .csv file with columns `s1`, `s2` and, if wanted, `out`; a .json file with a STAC item collection whose items have
+            assets `s1` and `s2`; or a pattern of Sentinel-2 files such as `scenes/*_s2.tif`, each with a partner whose name has
+            `s1` for `s2`. Relative paths in a list are relative to the list.
+        folder: Where results go; beside each Sentinel-2 file when None.
+        no_s1: Leave Sentinel-1 out.
+
+    Raises:
+        InputError: When the list is malformed, empty, or two scenes have the same output.
+        RasterNotFoundError: When there is no such list, or a scene of a pattern has no partner.
+    """
+    if source.endswith(".csv"):
+        rows = _from_csv(Path(source))
+    elif source.endswith(".json"):
+        rows = _from_stac(Path(source))
+    else:
+        rows = _from_pattern(source, no_s1=no_s1)
+    pairs = tuple(_pair(row, folder, no_s1=no_s1, source=source) for row in rows)
+    if not pairs:
+        raise InputError(f"a batch needs at least one scene, and {source} names none")
+    _refuse_doubles(pairs)
+    return pairs
+
+
+def _pair(row: dict[str, str], folder: Path | None, *, no_s1: bool, source: str) -> ScenePair:
+    if not row.get("s2") or not (no_s1 or row.get("s1")):
+        raise InputError(f"each scene of a batch needs s1 and s2 (with --no-s1 only s2); {source} has {row!r}")
+    out = Path(row["out"]) if row.get("out") else default_output(row["s2"])
+    if folder is not None:
+        out = folder / out.name
+    return ScenePair(s1=None if no_s1 else row["s1"], s2=row["s2"], out=out)
+
+
+def _refuse_doubles(pairs: Iterable[ScenePair]) -> None:
+    seen: dict[Path, str] = {}
+    for pair in pairs:
+        place = pair.out.absolute()
+        if place in seen:
+            raise InputError(
+                f"each scene of a batch needs an output of its own; {seen[place]} and {pair.s2} both give {pair.out}; add a column `out`"
+            )
+        seen[place] = pair.s2
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise RasterNotFoundError(f"a batch is read from a list that exists; there is nothing at {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"a batch is read from a text file; {path} is not: {error}") from error
+
+
+def _beside(path: Path, href: str) -> str:
+    return href if "://" in href or href.startswith("/") else str(path.absolute().parent / href)
+
+
+def _from_csv(path: Path) -> list[dict[str, str]]:
+    reader = csv.DictReader(_read_text(path).splitlines(), skipinitialspace=True)
+    names = reader.fieldnames or []
+    if "s2" not in names:
+        raise InputError(
+            f"a batch's CSV file has a first line with the columns s1,s2 and perhaps out; {path} begins with {','.join(names)!r}"
+        )
+    return [{name: _beside(path, row[name].strip()) for name in ("s1", "s2", "out") if row.get(name)} for row in reader]
+
+
+def _from_stac(path: Path) -> list[dict[str, str]]:
+    try:
+        content = json.loads(_read_text(path))
+        features = content["features"]
+        return [{name: _beside(path, item["assets"][name]["href"]) for name in ("s1", "s2") if name in item["assets"]} for item in features]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"a batch's JSON file is a STAC item collection whose items have assets s1 and s2; {path} is not ({error!r})"
+        ) from error
+
+
+def _from_pattern(pattern: str, *, no_s1: bool) -> list[dict[str, str]]:
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise RasterNotFoundError(
+            f"a pattern names Sentinel-2 files that exist; nothing matches {pattern} (quote it, so that the shell leaves it alone)"
+        )
+    if no_s1:
+        return [{"s2": path} for path in found]
+    rows = []
+    for path in found:
+        partner = re.sub(r"(?<![a-z0-9])(s)2(?![a-z0-9])", r"\g<1>1", Path(path).name, flags=re.IGNORECASE)
+        beside = Path(path).with_name(partner)
+        if partner == Path(path).name or not beside.exists():
+            raise RasterNotFoundError(
+                f"each Sentinel-2 file of a pattern needs its Sentinel-1 partner, the same name with s1 for s2; {path} has none; list the pairs in a CSV file, or give --no-s1"
+            )
+        rows.append({"s1": str(beside), "s2": path})
+    return rows

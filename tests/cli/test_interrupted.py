@@ -1,0 +1,160 @@
+"""Runs that are killed, interrupted, or run out of disk: nothing half-written at the final name, and the next run goes on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Files, make_checkpoint, make_files
+
+SETUP = "import os, signal, sys, resource\nfrom geocr.cli.app import main\n"
+KILL_AFTER_FIRST_BAND = """
+from geocr.inference.parts import Manifest
+add = Manifest.add
+def once(self, record):
+    add(self, record)
+    os.kill(os.getpid(), signal.{signal})
+Manifest.add = once
+"""
+KILL_AT_CALL = """
+from geocr.inference import run
+call, count = run.{name}, 0
+def counted(*args):
+    global count
+    count += 1
+    if count == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call(*args)
+run.{name} = counted
+"""
+LIMIT = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+"""
+
+
+def start(arguments: list[object], setup: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{SETUP}{setup}\nsys.argv = ['geocr', *{list(map(str, arguments))!r}]\nmain()\n"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("net") / "net.safetensors", tile_px=256)
+
+
+def tall_files(folder: Path) -> Files:
+    """Three bands of rows."""
+    return make_files(folder, (2500, 300), scale=1e-4, offset=-0.1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, net: Path) -> dict[str, bytes]:
+    """What a run makes that nothing disturbs."""
+    files = tall_files(tmp_path_factory.mktemp("undisturbed"))
+    done = start(files.arguments("--checkpoint", net))
+    assert done.returncode == 0, done.stderr
+    return outputs(files)
+
+
+def outputs(files: Files) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in files.folder.iterdir() if path.name.startswith("s2_cloudfree")}
+
+
+def scratch(files: Files) -> list[Path]:
+    return list(files.folder.glob(".*.geocr"))
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_killed_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], signal: str) -> None:
+    files = tall_files(tmp_path)
+    command = files.arguments("--checkpoint", net)
+    killed = start(command, KILL_AFTER_FIRST_BAND.format(signal=signal))
+    assert killed.returncode == (130 if signal == "SIGINT" else -9 if signal == "SIGKILL" else -15)
+    assert "Traceback" not in killed.stderr
+    if signal == "SIGINT":
+        assert "error: stopped; finished rows are kept, and the same command goes on from there" in killed.stderr
+    assert outputs(files) == {}
+    assert len(scratch(files)) == 1
+    done = start([*command, "--json"])
+    assert done.returncode == 0, done.stderr
+    assert outputs(files) == undisturbed
+    assert scratch(files) == []
+    facts = json.loads(done.stdout)
+    assert facts["tiles_computed"] < facts["tiles"]
+    assert sum(facts["pixels"].values()) == 2500 * 300
+
+
+@pytest.mark.parametrize(("name", "number"), [("assemble_cog", 1), ("assemble_cog", 2), ("sync_rename", 1)])
+def test_a_run_killed_while_it_finishes_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], name: str, number: int) -> None:
+    files = tall_files(tmp_path)
+    command = files.arguments("--checkpoint", net)
+    assert start(command, KILL_AT_CALL.format(name=name, number=number)).returncode == -9
+    assert outputs(files) == {}
+    done = start([*command, "--json"])
+    assert done.returncode == 0, done.stderr
+    assert outputs(files) == undisturbed
+    assert json.loads(done.stdout)["tiles_computed"] == 0
+    assert scratch(files) == []
+
+
+def test_a_run_killed_between_two_names_goes_on_when_asked_to_overwrite(tmp_path: Path, net: Path, undisturbed: dict[str, bytes]) -> None:
+    files = tall_files(tmp_path)
+    command = files.arguments("--checkpoint", net)
+    start(command, KILL_AT_CALL.format(name="sync_rename", number=2))
+    assert outputs(files) == {files.out.name: undisturbed[files.out.name]}
+    again = start(command)
+    assert again.returncode == 2
+    assert "add --overwrite" in again.stderr
+    assert start([*command, "--overwrite"]).returncode == 0
+    assert outputs(files) == undisturbed
+    assert scratch(files) == []
+
+
+def test_other_settings_do_not_go_on_from_here(tmp_path: Path, net: Path, undisturbed: dict[str, bytes]) -> None:
+    files = tall_files(tmp_path)
+    start(files.arguments("--checkpoint", net, "--mode", "full"), KILL_AFTER_FIRST_BAND.format(signal="SIGKILL"))
+    assert len(scratch(files)) == 1
+    assert start(files.arguments("--checkpoint", net)).returncode == 0
+    assert outputs(files) == undisturbed
+    assert scratch(files) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.999])
+def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], share: float) -> None:
+    files = tall_files(tmp_path)
+    command = files.arguments("--checkpoint", net)
+    done = start(command, LIMIT.format(limit=int(share * len(undisturbed[files.out.name]))))
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
+    assert "free space or choose another folder with -o" in done.stderr
+    assert outputs(files) == {}
+    assert start(command).returncode == 0
+    assert outputs(files) == undisturbed
+    assert scratch(files) == []
+
+
+def test_a_disk_without_room_is_said_before_the_work(tmp_path: Path, net: Path) -> None:
+    files = make_files(tmp_path)
+    tiny = "import shutil\nshutil.disk_usage = lambda path: type('U', (), {'free': 1000})()\n"
+    done = start(files.arguments("--checkpoint", net), tiny)
+    assert done.returncode == 2
+    assert "must have room for the run" in done.stderr
+    assert outputs(files) == {}
+    assert scratch(files) == []
+
+
+def test_standard_error_of_a_bad_file_is_one_line(tmp_path: Path, net: Path) -> None:
+    """Libraries warn of files without georeference; the cure is what should be read."""
+    files = make_files(tmp_path, crs=None)
+    done = start(["predict-scene", files.s1, files.s2, "--checkpoint", net])
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: a scene must have a CRS and a transform")
+    shown = start(["predict-scene", files.s1, files.s2, "--checkpoint", net, "--verbose"])
+    assert shown.returncode != 0
+    assert "Traceback" in shown.stderr
+    assert "GeoreferenceError" in shown.stderr

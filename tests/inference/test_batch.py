@@ -1,0 +1,121 @@
+"""Many scenes: lists are read as written, one bad scene stops nothing, a second run does what is left."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from geocr.config import PredictConfig
+from geocr.core.errors import InputError, RasterNotFoundError
+from geocr.inference.batch import run_batch, status_path
+from geocr.inference.pairs import ScenePair, read_pairs
+from tests.scenes import write_raster
+
+
+def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
+    """A clear scene, so that nothing is fitted, and its Sentinel-1."""
+    rng = np.random.default_rng(len(name))
+    folder.mkdir(parents=True, exist_ok=True)
+    s1, s2 = folder / f"{name}_s1.tif", folder / f"{name}_s2.tif"
+    write_raster(s1, rng.normal(-12, 2, (2, 40, 30)).astype(np.float32), nodata=np.nan, descriptions=("VV", "VH"))
+    write_raster(s2, rng.integers(500, 900, (2, 40, 30)).astype(np.uint16), nodata=0, descriptions=("B02", "B03"), scale=1e-4)
+    write_raster(folder / "mask.tif", np.zeros((1, 40, 30), np.uint8))
+    return s1, s2
+
+
+def clear(folder: Path) -> PredictConfig:
+    return PredictConfig(cloud_mask=str(folder / "mask.tif"))
+
+
+def test_a_csv_list_is_relative_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("s1, s2, out\na_s1.tif, a_s2.tif, x/a.tif\n/b_s1.tif,/b_s2.tif,\n")
+    first, second = read_pairs(str(tmp_path / "pairs.csv"), folder=None, no_s1=False)
+    assert first == ScenePair(s1=str(tmp_path / "a_s1.tif"), s2=str(tmp_path / "a_s2.tif"), out=tmp_path / "x" / "a.tif")
+    assert second.s2 == "/b_s2.tif"
+    assert second.out.name == "b_s2_cloudfree.tif"
+
+
+def test_a_pattern_finds_partners_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        make_pair(tmp_path, name)
+    pairs = read_pairs(str(tmp_path / "*_s2.tif"), folder=tmp_path / "out", no_s1=False)
+    assert [(Path(pair.s1 or "").name, Path(pair.s2).name, pair.out) for pair in pairs] == [
+        ("a_s1.tif", "a_s2.tif", tmp_path / "out" / "a_s2_cloudfree.tif"),
+        ("b_s1.tif", "b_s2.tif", tmp_path / "out" / "b_s2_cloudfree.tif"),
+    ]
+    assert [pair.s1 for pair in read_pairs(str(tmp_path / "*_s2.tif"), folder=None, no_s1=True)] == [None, None]
+
+
+def test_a_stac_item_collection_names_pairs(tmp_path: Path) -> None:
+    item = {"type": "Feature", "assets": {"s1": {"href": "a1.tif"}, "s2": {"href": "https://host/a2.tif"}}}
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
+    (pair,) = read_pairs(str(tmp_path / "items.json"), folder=tmp_path, no_s1=False)
+    assert (pair.s1, pair.s2, pair.out) == (str(tmp_path / "a1.tif"), "https://host/a2.tif", tmp_path / "a2_cloudfree.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("pairs.csv", "a,b\n1,2\n", "columns s1,s2"),
+        ("pairs.csv", "s1,s2\n", "names none"),
+        ("pairs.csv", "s1,s2\n,b.tif\n", "needs s1 and s2"),
+        ("pairs.csv", "s1,s2\na.tif,b.tif\nc.tif,b.tif\n", "output of its own"),
+        ("items.json", "{", "STAC item collection"),
+        ("items.json", '{"features": [{}]}', "STAC item collection"),
+    ],
+)
+def test_a_bad_list_says_what_is_wrong(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_pairs(str(tmp_path / name), folder=None, no_s1=False)
+
+
+def test_missing_lists_and_partners(tmp_path: Path) -> None:
+    with pytest.raises(RasterNotFoundError, match="nothing at"):
+        read_pairs(str(tmp_path / "none.csv"), folder=None, no_s1=False)
+    with pytest.raises(RasterNotFoundError, match="nothing matches"):
+        read_pairs(str(tmp_path / "*_s2.tif"), folder=None, no_s1=False)
+    make_pair(tmp_path, "a")[0].unlink()
+    with pytest.raises(RasterNotFoundError, match="partner"):
+        read_pairs(str(tmp_path / "*_s2.tif"), folder=None, no_s1=False)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
+def test_one_bad_scene_stops_nothing_and_a_second_run_does_what_is_left(tmp_path: Path, scheduler: str) -> None:
+    for name in ("a", "bad", "c"):
+        make_pair(tmp_path, name)
+    good = (tmp_path / "bad_s2.tif").read_bytes()
+    (tmp_path / "bad_s2.tif").write_text("no raster")
+    pairs = read_pairs(str(tmp_path / "*_s2.tif"), folder=tmp_path / "out", no_s1=False)
+    config = clear(tmp_path)
+    told: list[str] = []
+    first = run_batch(pairs, config, scheduler=scheduler, workers=2, on_scene=lambda status: told.append(status.outcome))
+    assert [status.outcome for status in first] == ["done", "failed", "done"]
+    assert sorted(told) == ["done", "done", "failed"]
+    assert first[1].error is not None
+    assert "bad_s2.tif" in first[1].error
+    assert json.loads(status_path(pairs[1]).read_text())["outcome"] == "failed"
+    assert not pairs[1].out.exists()
+    made = pairs[0].out.stat().st_mtime_ns
+    (tmp_path / "bad_s2.tif").write_bytes(good)
+    second = run_batch(pairs, config, scheduler=scheduler, workers=2)
+    assert [status.outcome for status in second] == ["kept", "done", "kept"]
+    assert pairs[0].out.stat().st_mtime_ns == made
+    with rasterio.open(pairs[1].out) as result, rasterio.open(pairs[1].s2) as source:
+        np.testing.assert_array_equal(result.read(), source.read())
+
+
+def test_an_error_nobody_foresaw_is_kept_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_pair(tmp_path, "a")
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr("geocr.inference.batch.predict_scene", broken)
+    pairs = read_pairs(str(tmp_path / "a_s2.tif"), folder=None, no_s1=False)
+    (status,) = run_batch(pairs, clear(tmp_path))
+    assert status.outcome == "failed"
+    assert "surprise" in str(status.error)
+    assert "ZeroDivisionError" in str(status.traceback)
