@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -87,7 +88,7 @@ def _statuses(
             return client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, pure=False, retries=RETRIES)
 
         window = max(1, 2 * sum(client.nthreads().values()))
-        pool = as_completed([submit(pair) for pair, _ in zip(left, range(window), strict=False)])
+        pool = as_completed([submit(pair) for pair in islice(left, window)])
         for future in pool:
             yield future.result()
             following = next(left, None)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,7 @@ def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_ba
         return client.submit(_span_on_worker, shared, span, pure=False, retries=RETRIES)
 
     window = max(1, BANDS_AHEAD * sum(client.nthreads().values()))
-    pool = as_completed([submit(span) for span, _ in zip(left, range(window), strict=False)])
+    pool = as_completed([submit(span) for span in islice(left, window)])
     for future in pool:
         record, parts, computed = client.gather(future, direct=True)
         for name, content in parts.items():

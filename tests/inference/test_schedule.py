@@ -1,0 +1,177 @@
+"""Bands of rows here and on a real Dask cluster: the same bytes, whatever dies on the way."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from geocr.core.errors import InputError
+from geocr.core.types import Reconstruction, TileInput
+from geocr.grid.spec import TileSpec
+from geocr.inference import plan as plan_module
+from geocr.inference.parts import Manifest, part_path
+from geocr.inference.plan import RowBand, plan_scene
+from geocr.inference.products import provenance_spec, scene_spec
+from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster, spans_of
+from geocr.io.raster import open_raster
+from tests.inference.test_engine import Box, World, make_world
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed", "ignore::ResourceWarning")
+
+SPEC = TileSpec(size_px=48, overlap_px=8, halo_px=4)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(plan_module, "BAND_ROWS", 64)
+    return make_world(tmp_path, shape=(300, 90), seed=3, block=16)
+
+
+def job_of(world: World, folder: Path, reconstructor: Any) -> tuple[SceneJob, Manifest]:
+    manifest = Manifest(folder, "fingerprint")
+    plan = plan_scene(world.tiles, reconstructor.tile, mode="replace-clouds", with_std=False, threads=1)
+    assert len(plan.bands) == 5
+    specs = {"scene": scene_spec(world.tiles.scene, {}), "provenance": provenance_spec(world.tiles.scene, {})}
+    job = SceneJob(tiles=world.tiles, plan=plan, reconstructor=reconstructor, specs=specs, folder=folder, fingerprint=manifest.fingerprint)
+    return job, manifest
+
+
+def pixels_of(job: SceneJob, folder: Path) -> dict[str, NDArray[Any]]:
+    out = {}
+    for name in job.specs:
+        parts = []
+        for band in job.plan.bands:
+            with open_raster(str(part_path(folder, name, band.row))) as part:
+                parts.append(part.read())
+        out[name] = np.concatenate(parts, axis=1)
+    return out
+
+
+@pytest.fixture
+def expected(world: World, tmp_path: Path) -> dict[str, NDArray[Any]]:
+    job, manifest = job_of(world, tmp_path / "here", Box(SPEC))
+    run_here(job, manifest, workers=1, on_tile=lambda _: None)
+    return pixels_of(job, tmp_path / "here")
+
+
+def assert_same(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_spans_leave_out_what_is_finished_and_keep_neighbours_together() -> None:
+    bands = [RowBand(row=row, height=10) for row in range(0, 60, 10)]
+    assert [[band.row for band in span] for span in spans_of(bands, {20})] == [[0, 10], [30, 40, 50]]
+    assert [[band.row for band in span] for span in spans_of(bands, {0}, most=2)] == [[10, 20], [30, 40], [50]]
+    assert spans_of(bands, set(range(0, 60, 10))) == []
+
+
+@pytest.mark.parametrize("workers", [2, 3, 9])
+def test_several_spans_on_threads_give_the_same_bytes(
+    world: World, tmp_path: Path, expected: dict[str, NDArray[Any]], workers: int
+) -> None:
+    job, manifest = job_of(world, tmp_path / "threads", Box(SPEC))
+    run_here(job, manifest, workers=workers, on_tile=lambda _: None)
+    assert_same(pixels_of(job, tmp_path / "threads"), expected)
+
+
+def test_a_run_goes_on_from_finished_bands_and_does_not_touch_them(world: World, tmp_path: Path, expected: dict[str, NDArray[Any]]) -> None:
+    @dataclass(frozen=True)
+    class Failing(Box):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            if tile.window.row > 150:
+                raise RuntimeError("power cut")
+            return super().__call__(tile)
+
+    folder = tmp_path / "resumed"
+    job, manifest = job_of(world, folder, Failing(SPEC))
+    with pytest.raises(RuntimeError, match="power cut"):
+        run_here(job, manifest, workers=1, on_tile=lambda _: None)
+    assert 0 < len(manifest.records) < 5
+    assert not list(folder.glob("*.partial"))
+    kept = {row: part_path(folder, "scene", row).stat().st_mtime_ns for row in manifest.records}
+    job, again = job_of(world, folder, Box(SPEC))
+    assert again.records == manifest.records
+    run_here(job, again, workers=1, on_tile=lambda _: None)
+    assert {row: part_path(folder, "scene", row).stat().st_mtime_ns for row in kept} == kept
+    assert_same(pixels_of(job, folder), expected)
+    assert again.pixels().total() == 300 * 90
+
+
+def test_another_fingerprint_throws_old_bands_away(world: World, tmp_path: Path) -> None:
+    job, manifest = job_of(world, tmp_path / "old", Box(SPEC))
+    run_here(job, manifest, workers=1, on_tile=lambda _: None)
+    assert Manifest(tmp_path / "old", "other").records == {}
+    assert not part_path(tmp_path / "old", "scene", 0).exists()
+
+
+def test_an_interrupt_stops_every_thread(world: World, tmp_path: Path) -> None:
+    job, manifest = job_of(world, tmp_path / "stopped", Box(SPEC))
+    calls = 0
+
+    def interrupt(_: bool) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_here(job, manifest, workers=2, on_tile=interrupt)
+    assert len(manifest.records) < 5
+
+
+def test_no_scheduler_at_the_address_is_an_error_that_says_so() -> None:
+    with pytest.raises(InputError, match="does not answer"), cluster_client("tcp://127.0.0.1:9", 1):
+        pass
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with cluster_client("processes", 2) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class KillsItsWorkerOnce(Box):
+    """Ends the process it runs in, the first time it sees the middle of the scene."""
+
+    sentinel: str = ""
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        if tile.window.row > 100 and not Path(self.sentinel).exists():
+            Path(self.sentinel).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(tile)
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_bytes(world: World, tmp_path: Path, expected: dict[str, NDArray[Any]], client: Any) -> None:
+    job, manifest = job_of(world, tmp_path / "cluster", Box(SPEC))
+    told: list[int] = []
+    run_on_cluster(job, manifest, client, on_band=lambda band, _: told.append(band.row))
+    assert sorted(told) == [band.row for band in job.plan.bands]
+    assert_same(pixels_of(job, tmp_path / "cluster"), expected)
+
+
+@pytest.mark.slow
+def test_workers_without_a_shared_folder_send_their_parts(
+    world: World, tmp_path: Path, expected: dict[str, NDArray[Any]], client: Any
+) -> None:
+    job, manifest = job_of(world, tmp_path / "sent", Box(SPEC))
+    run_on_cluster(replace(job, fingerprint="not the folder's"), manifest, client, on_band=lambda *_: None)
+    assert_same(pixels_of(job, tmp_path / "sent"), expected)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_only_its_band(world: World, tmp_path: Path, expected: dict[str, NDArray[Any]], client: Any) -> None:
+    job, manifest = job_of(world, tmp_path / "killed", KillsItsWorkerOnce(SPEC, sentinel=str(tmp_path / "sentinel")))
+    run_on_cluster(job, manifest, client, on_band=lambda *_: None)
+    assert (tmp_path / "sentinel").exists()
+    assert_same(pixels_of(job, tmp_path / "killed"), expected)
