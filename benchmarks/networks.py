@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -43,9 +42,30 @@ class Conv3:
 
     def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
         """One forward pass over several tiles."""
-        stacked = np.stack([np.concatenate([np.nan_to_num(tile.optical), np.nan_to_num(tile.sar) / 25]) for tile in tiles])
         net = conv3(self.device, self.precision)
+        height, width = tiles[0].window.shape
+        stacked = torch.empty((len(tiles), 15, height, width), memory_format=torch.channels_last)
+        for held, tile in zip(stacked, tiles, strict=True):
+            held[:13] = torch.from_numpy(tile.optical)
+            held[13:] = torch.from_numpy(tile.sar)
         with torch.inference_mode():
             weight = next(net.parameters())
-            out = net(torch.from_numpy(stacked).to(weight.device, weight.dtype, memory_format=torch.channels_last))
+            stacked.nan_to_num_(0.0)
+            out = net(stacked.to(weight.device, weight.dtype, memory_format=torch.channels_last))
         return [Reconstruction(mean=mean) for mean in out.float().contiguous().cpu().numpy()]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Gives back what it sees: what a run costs without a model."""
+
+    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=256, overlap_px=64))
+    has_std: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """What it is."""
+        return {"name": "identity"}
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        """The observation."""
+        return Reconstruction(mean=tile.optical)

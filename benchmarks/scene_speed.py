@@ -119,7 +119,7 @@ def main() -> None:
     """Run once and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs="+", default=[4096], help="rows [columns]")
-    parser.add_argument("--model", choices=["conv3", "fusion_unet", "scenefit"], default="conv3")
+    parser.add_argument("--model", choices=["conv3", "identity", "fusion_unet", "scenefit"], default="conv3")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--batch", type=int)
@@ -135,11 +135,15 @@ def main() -> None:
         write_large_scene(folder, shape=shape, seed=0, cloud_cover=given.cover)
         print(f"# simulated {shape} in {time.monotonic() - began:.0f} s", flush=True)
     config: dict[str, Any] = {"mode": given.mode, "cloud_mask": str(folder / "truth_mask.tif"), "mask_buffer_px": 0, "batch": given.batch}
-    own = None
+    own: Any = None
     if given.model == "conv3":
         from networks import Conv3
 
         own = Conv3(device=given.device, precision=given.precision)
+    elif given.model == "identity":
+        from networks import Identity
+
+        own = Identity()
     elif given.model == "fusion_unet":
         config |= {"checkpoint": str(checkpoint_of(given.folder)), "device": given.device, "precision": given.precision}
     gpu = given.device.startswith("cuda")
@@ -157,9 +161,16 @@ def main() -> None:
         progress=stages,
     )
     wall = time.monotonic() - began
+    cpu = psutil.Process().cpu_times()
     watch.stop()
     facts = {name: getattr(given, name) for name in ("model", "device", "precision", "batch", "threads", "mode", "cover")}
-    facts |= {"shape": shape, "wall_s": round(wall, 1), "peak_gib": round(watch.peak_bytes / 2**30, 2), "stages_s": stages.end()}
+    facts |= {
+        "shape": shape,
+        "wall_s": round(wall, 1),
+        "cpu_s": round(cpu.user + cpu.system, 1),
+        "peak_gib": round(watch.peak_bytes / 2**30, 2),
+        "stages_s": stages.end(),
+    }
     facts |= {
         "tiles": result.summary["tiles"],
         "tiles_computed": result.summary["tiles_computed"],

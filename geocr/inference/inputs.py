@@ -192,7 +192,7 @@ class RowStream:
         self._held: deque[RowStrip] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="geocr-read")
         self._ahead: Future[RowStrip] | None = None
-        self._request()
+        self._read_ahead()
 
     def __enter__(self) -> Self:
         return self
@@ -201,26 +201,29 @@ class RowStream:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._held.clear()
 
-    def _request(self) -> None:
-        if self._next >= self._stop:
-            self._ahead = None
-            return
-        rows, cols = self._tiles.shape
-        window = Window(row=self._next, col=0, height=min(self._step, rows - self._next), width=cols)
-        self._next = window.row_stop
-        self._ahead = self._pool.submit(self._tiles.read_rows, window)
+    def _read_ahead(self) -> None:
+        """Begin to read the next strip in the background, if there is one and none is being read."""
+        if self._ahead is None and self._next < self._stop:
+            rows, cols = self._tiles.shape
+            window = Window(row=self._next, col=0, height=min(self._step, rows - self._next), width=cols)
+            self._next = window.row_stop
+            self._ahead = self._pool.submit(self._tiles.read_rows, window)
 
     def rows(self, start: int, stop: int) -> list[RowStrip]:
         """Strips that cover rows `start` to `stop`, in order; rows before `start` may not be asked for again."""
         while self._held and self._held[0].window.row_stop <= start:
             self._held.popleft()
-        while (not self._held or self._held[-1].window.row_stop < stop) and self._ahead is not None:
-            strip = self._ahead.result()
+        while not self._held or self._held[-1].window.row_stop < stop:
+            self._read_ahead()
+            if self._ahead is None:
+                break
+            strip, self._ahead = self._ahead.result(), None
             for sentence in strip.damage:
                 self._on_damage(sentence)
-            self._request()
             if strip.window.row_stop > start:
                 self._held.append(strip)
+        if len(self._held) < 2:  # a third strip would not be used before one of two is let go
+            self._read_ahead()
         return [
             strip.rows(max(start, strip.window.row), min(stop, strip.window.row_stop))
             for strip in self._held

@@ -19,7 +19,7 @@ from geocr.core.errors import RasterNotFoundError, RasterReadError
 from geocr.core.types import NumberArray, Window
 
 GDAL_OPTIONS: dict[str, Any] = {
-    "GDAL_CACHEMAX": 128,  # MB for the whole process: the default, 5 % of RAM, would be most of our memory budget
+    "GDAL_CACHEMAX": 64,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""

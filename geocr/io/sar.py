@@ -58,6 +58,8 @@ class SarReader(RasterReader):
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
             power = open_raster(_power_vrt(source, self.path, self.indexes, self.units))
+        if (power.crs, power.transform, power.shape) == (self.grid.crs, self.grid.transform, self.grid.shape):
+            return power  # it lies on the scene's pixels already
         scale_y, scale_x = kernel_scale(power, self.grid)
         return WarpedVRT(
             power,

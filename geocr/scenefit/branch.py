@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geocr.core.types import NumberArray
+from geocr.core.types import BoolArray, NumberArray
 from geocr.scenefit.network import Layers, predict_rows, train_network
 from geocr.scenefit.ridge import fit_folded_ridge, with_constant
 from geocr.scenefit.threads import one_core
@@ -43,7 +43,7 @@ class Branch:
         if self.networks:
             first, first_bias, second, second_bias, last, last_bias = self.networks
             hidden = functional.silu(torch.addmm(first_bias, first, rows))
-            hidden = hidden.unflatten(0, (len(second), -1))
+            hidden = hidden.view(len(second), -1, hidden.shape[1])
             hidden = functional.silu(torch.baddbmm(second_bias, second, hidden)).flatten(0, 1)
             out = out + torch.addmm(last_bias, last, hidden)
         return out
@@ -77,7 +77,9 @@ def train_branch(features: Tensor, target: Tensor, fold: NumberArray, *, network
     nets: list[Layers] = []
     if networks:
         with ThreadPoolExecutor(folds) as pool:
-            jobs = [pool.submit(_train_fold, rows, target / unit, fold, part, ridge.weights[part], seed + part) for part in range(folds)]
+            jobs = [
+                pool.submit(_train_fold, rows, target / unit, fold != part, ridge.weights[part], seed=seed + part) for part in range(folds)
+            ]
         for part, job in enumerate(jobs):
             layers = job.result()
             left_out = torch.from_numpy(np.flatnonzero(fold == part))
@@ -98,9 +100,9 @@ def train_branch(features: Tensor, target: Tensor, fold: NumberArray, *, network
     return TrainedBranch(branch=branch, unseen=unseen.numpy())
 
 
-def _train_fold(rows: Tensor, target: Tensor, fold: NumberArray, part: int, weights: Tensor, seed: int) -> Layers:
+def _train_fold(rows: Tensor, target: Tensor, learn: BoolArray, weights: Tensor, *, seed: int) -> Layers:
     with one_core():
-        seen = torch.from_numpy(np.flatnonzero(fold != part))
+        seen = torch.from_numpy(np.flatnonzero(learn))
         left = target[seen] - with_constant(rows[seen]) @ weights
         return train_network(rows[seen], left, seed=seed)
 

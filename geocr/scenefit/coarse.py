@@ -12,7 +12,7 @@ import numpy as np
 
 from geocr.core.types import BoolArray, FloatArray, TileInput, Window
 from geocr.scenefit.pyramid import double, fill_level, halve, pad_to_multiple, soften, take_cells
-from geocr.scenefit.scaling import Scaling
+from geocr.scenefit.scaling import Scaling, complete_pixels
 from geocr.scenefit.source import FitSource
 
 CELL_LEVEL = 5
@@ -132,7 +132,7 @@ def weighted_pixels(tile: TileInput, clear: BoolArray, scaling: Scaling) -> tupl
         pixels; its weight. All `(bands, h, w)` float32, zero where the weight is.
     """
     sar = scaling.sar(tile.sar)
-    has_sar = np.isfinite(sar).all(axis=0) if sar.shape[0] else np.zeros(clear.shape, bool)
+    has_sar = complete_pixels(sar) if sar.shape[0] else np.zeros(clear.shape, bool)
     sar = np.where(has_sar, sar, np.float32(0))
     weights = np.stack([clear, clear & has_sar]).astype(np.float32)
     optical = np.where(clear, tile.optical[list(scaling.live)], np.float32(0))

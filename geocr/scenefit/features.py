@@ -1,4 +1,4 @@
-"""What the fit knows about a pixel: the clear scene around it at eight scales, and Sentinel-1 at seven.
+"""What the fit knows about a pixel: the clear scene around it at eight scales, and Sentinel-1 at six.
 
 A tile's pyramids are made once; features are then assembled in blocks of 64 x 64 pixels anchored at the scene's first
 pixel. Every array that enters a block's arithmetic has the same shape and layout in whatever tile it lies, so
@@ -7,6 +7,7 @@ the result is the same to the last bit.
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,8 +24,8 @@ HALO_PX = 64
 """How far a feature sees inside its tile: three cells of 16 pixels, and the pixels of a cell."""
 _NEIGHBOUR_LEVELS = (1, 2, 3)
 """Scales at which the SAR of the eight neighbours, two cells away, is given: shape and texture of fields."""
-_LEAST_WEIGHT = 1e-3
-"""Added to weights before the logarithm."""
+_LEAST_COVER = np.float32(0.05)
+"""Keeps quotients finite where Sentinel-1 is missing; nothing reads them there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +41,7 @@ class TileContext:
     coarse_sar: FloatArray
     """Level 5 with one cell more on each side."""
     texture: list[FloatArray]
-    """Levels 1 to 3: `(sar bands, rows, columns)` local standard deviation of SAR."""
+    """Levels 1 to 4: `(bands, rows, columns)` local standard deviation of SAR, then local mean size of its finer detail."""
     sar_cover: FloatArray
     """Level 2: `(1, rows, columns)` share of pixels with SAR."""
     components: int
@@ -64,7 +65,7 @@ class BlockFeatures:
 def context_count(components: int) -> int:
     """How many features come first that need no SAR."""
     levels = CELL_LEVEL - 1 + LEVELS
-    return levels * components + levels
+    return levels * components
 
 
 def build_context(tile: TileInput, clear: BoolArray, scaling: Scaling, coarse: CoarseScene) -> TileContext:
@@ -111,22 +112,41 @@ def _context_levels(values: FloatArray, weights: FloatArray, coarser: FloatArray
 
 
 def _sar_levels(sar: FloatArray, has_sar: FloatArray, coarser: FloatArray) -> tuple[list[FloatArray], list[FloatArray], FloatArray]:
+    """Local means (levels 0 to 4) and textures (levels 1 to 4) of SAR, and its cover at level 2."""
     bands = sar.shape[0]
     stack = []
     values, weight = np.concatenate([sar, sar * sar]), has_sar
     for _ in range(CELL_LEVEL):
         stack.append((soften(values), soften(weight)))
         values, weight = halve(pad_to_multiple(values, 2)), halve(pad_to_multiple(weight, 2))
-    texture = []
-    for soft, soft_weight in stack[1:4]:
-        mean = soft / np.maximum(soft_weight, np.float32(0.05))
-        texture.append(np.sqrt(np.maximum(mean[bands:] - mean[:bands] ** 2, 0)))
     levels: list[FloatArray] = []
     for soft, soft_weight in reversed(stack):
         rows, cols = soft.shape[-2:]
         levels.append(fill_level(soft[:bands], soft_weight[0], coarser[:, :rows, :cols]))
         coarser = double(levels[-1])
-    return levels[::-1], texture, stack[2][1]
+    return levels[::-1], _textures([soft / np.maximum(weight, _LEAST_COVER) for soft, weight in stack], bands), stack[2][1]
+
+
+def _textures(moments: list[FloatArray], bands: int) -> list[FloatArray]:
+    """How rough SAR is, in two ways that tell fields, orchards and towns apart.
+
+    Args:
+        moments: Levels 0 to 4: `(2 * bands, rows, columns)` local means of SAR and of its square.
+        bands: SAR bands.
+
+    Returns:
+        Levels 1 to 4: local standard deviation; then, from two levels finer on, the mean size of what each finer level shows and
+        the next does not (the first order of a scattering transform, Bruna and Mallat, IEEE TPAMI 35, 2013).
+    """
+    parts: list[list[FloatArray]] = [[np.sqrt(np.maximum(moment[bands:] - moment[:bands] ** 2, 0))] for moment in moments[1:]]
+    for level in range(len(moments) - 2):
+        rows, cols = moments[level].shape[-2:]
+        detail = np.abs(moments[level][:bands] - double(moments[level + 1][:bands])[:, :rows, :cols])
+        detail = halve(pad_to_multiple(detail, 2))
+        for target in range(level + 2, len(moments)):
+            detail = halve(pad_to_multiple(detail, 2))
+            parts[target - 1].append(soften(detail))
+    return [np.concatenate(part) for part in parts]
 
 
 @cache
@@ -155,8 +175,8 @@ def block_features(context: TileContext, row: int, col: int) -> BlockFeatures:
     components = context.components
     optical = [level[:components] for level in levels]
     weights = torch.stack([level[-1] for level in levels])
-    parts = [near - far for near, far in zip(optical[:-1], optical[1:], strict=True)]
-    parts += [optical[2], torch.log(weights + _LEAST_WEIGHT)]
+    parts = [near - far for near, far in pairwise(optical)]
+    parts.append(optical[2])
     parts += _sar_features(context, row, col, coarse_sar, [level[components:-1] for level in levels])
     reach = 2.0 ** torch.arange(1, len(levels) + 1, dtype=torch.float32)[:, None]
     gap = (torch.clamp(1 - 4 * weights, min=0) * reach).sum(dim=0)
@@ -165,7 +185,7 @@ def block_features(context: TileContext, row: int, col: int) -> BlockFeatures:
 
 
 def _sar_features(context: TileContext, row: int, col: int, coarse_sar: Tensor, beside: list[Tensor]) -> list[Tensor]:
-    """Backscatter at seven scales, its texture, its neighbours, and its contrast to the SAR of the clear surroundings."""
+    """Backscatter at six scales, its texture, its neighbours, and its contrast to the SAR of the clear surroundings."""
     if coarse_sar.shape[0] == 0:
         return []
     raw = take_cells(context.sar[0], row, col, BLOCK_PX, BLOCK_PX)

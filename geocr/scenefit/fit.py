@@ -11,7 +11,7 @@ from geocr.core.types import FloatArray, NumberArray, Window
 from geocr.scenefit.branch import train_branch
 from geocr.scenefit.coarse import CELL_PX, CoarseScene, sum_scene
 from geocr.scenefit.error import FitError
-from geocr.scenefit.features import context_count
+from geocr.scenefit.features import BLOCK_PX, context_count
 from geocr.scenefit.model import Filler, SceneFit
 from geocr.scenefit.sampling import MIN_CLEAR_PX, Lessons, choose_windows, draw_lessons, sample_scaling, select, split_places, too_few
 from geocr.scenefit.scaling import Scaling
@@ -22,6 +22,8 @@ from geocr.scenefit.threads import one_core
 _FOLDS = 3
 _MIN_LESSONS = 500
 """Hidden pixels below which nothing can be learnt and tested."""
+_CAUTION_SQUARES = 8.0
+"""Squares of 64 x 64 pixels that a scene must have many times over before its own errors tell the whole story."""
 
 
 def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], None] = lambda _: None) -> SceneFit:
@@ -102,18 +104,29 @@ def _fit_filler(lessons: Lessons, scaling: Scaling, count: int, seed: int, rng: 
     errors = (base + correction - truth).numpy()
     traits = pixel_traits(features.T, correction.T, (base + correction).T, nearest.shape[1])
     gap = torch.from_numpy(lessons.gap)
-    filler = Filler(branch=trained.branch, spread=fit_spread(errors, gap, traits))
+    caution = _caution(lessons)
+    filler = Filler(branch=trained.branch, spread=fit_spread(errors, gap, traits, caution=caution))
     halves = split_places(lessons.place, 2, rng)
-    return _TestedFiller(filler=filler, errors=errors, ratios=_unseen_ratios(errors, gap, traits, halves))
+    return _TestedFiller(filler=filler, errors=errors, ratios=_unseen_ratios(errors, gap, traits, halves, caution))
 
 
-def _unseen_ratios(errors: FloatArray, gap: Tensor, traits: Tensor, halves: NumberArray) -> FloatArray:
+def _caution(lessons: Lessons) -> float:
+    """Factor on the standard deviation for how little of a scene was seen.
+
+    Pixels of a square are alike, so squares are what is counted: with few of them, hidden ground differs more from the learnt than
+    learnt squares do from each other.
+    """
+    squares = len(np.unique(lessons.place // BLOCK_PX, axis=0))
+    return float(np.sqrt(1 + _CAUTION_SQUARES / squares))
+
+
+def _unseen_ratios(errors: FloatArray, gap: Tensor, traits: Tensor, halves: NumberArray, caution: float) -> FloatArray:
     """Errors of each half of the squares, in standard deviations learnt on the other half."""
     ratios = np.empty_like(errors)
     for half in (0, 1):
         learn, test = np.flatnonzero(halves != half), np.flatnonzero(halves == half)
         if learn.size and test.size:
-            spread = fit_spread(errors[learn], gap[learn], traits[:, learn])
+            spread = fit_spread(errors[learn], gap[learn], traits[:, learn], caution=caution)
             ratios[test] = np.abs(errors[test]) / spread(gap[test], traits[:, test]).T.numpy()
     return ratios
 

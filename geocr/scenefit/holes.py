@@ -46,9 +46,10 @@ def draw_hole(shapes: list[BoolArray], clear: BoolArray, rng: np.random.Generato
 def _blobs(shape: tuple[int, int], rng: np.random.Generator) -> BoolArray:
     """Smooth noise above its 70th percentile: cloud shapes of a few hundred metres to a kilometre."""
     small = tuple(-(-size // 8) + 16 for size in shape)
-    noise = sum(
-        weight * _unit(ndimage.gaussian_filter(rng.standard_normal(small), sigma)) for sigma, weight in ((4, 1.0), (2, 0.4), (1, 0.2))
-    )
+    noise = np.zeros(small)
+    for sigma, weight in ((4, 1.0), (2, 0.4), (1, 0.2)):
+        octave = np.asarray(ndimage.gaussian_filter(rng.standard_normal(small), sigma))
+        noise += weight * octave / octave.std()
     field = np.asarray(ndimage.zoom(noise, 8, order=1))[: shape[0], : shape[1]]
     blobs: BoolArray = field > np.quantile(field, 0.7)
     return blobs
@@ -60,7 +61,3 @@ def _patches(shape: tuple[int, int], share: float, rng: np.random.Generator) -> 
     field = np.asarray(ndimage.zoom(rng.standard_normal(small), _PATCH_PX, order=1))[: shape[0], : shape[1]]
     patches: BoolArray = field > np.quantile(field, 1 - share)
     return patches
-
-
-def _unit(field: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return field / max(float(field.std()), 1e-9)

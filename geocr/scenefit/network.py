@@ -5,6 +5,7 @@ dropout (Srivastava et al., JMLR 15, 2014) keep it to what holds for unseen fiel
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 HIDDEN = 48
 """Units of each of the two hidden layers."""
-STEPS = 250
+STEPS = 200
 """Of training; more begins to memorise fields."""
 _BATCH = 2048
 _DROPOUT = 0.4
@@ -60,7 +61,7 @@ def predict_rows(layers: Layers, features: Tensor) -> Tensor:
 
 def _initial_layers(sizes: list[int], chance: torch.Generator) -> Layers:
     layers: Layers = []
-    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         # The last layer starts small: the network corrects the regression, so that nothing is its first guess.
         scale = (0.1 if i == len(sizes) - 2 else 1.0) / math.sqrt(inputs)
         layers.append(((torch.rand(outputs, inputs, generator=chance) * 2 - 1) * scale).requires_grad_())

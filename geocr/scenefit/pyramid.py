@@ -45,9 +45,9 @@ def _double_last(array: FloatArray) -> FloatArray:
 
 def soften(array: FloatArray) -> FloatArray:
     """Binomial filter (1, 2, 1)/4 along both axes of `(bands, h, w)`; outside counts as zero weight."""
-    out: FloatArray = ndimage.correlate1d(array, _BINOMIAL, axis=-1, mode="constant")
-    out = ndimage.correlate1d(out, _BINOMIAL, axis=-2, mode="constant")
-    return out
+    across: FloatArray = ndimage.correlate1d(array, _BINOMIAL, axis=-1, mode="constant")
+    both: FloatArray = ndimage.correlate1d(across, _BINOMIAL, axis=-2, mode="constant")
+    return both
 
 
 def fill_level(weighted: FloatArray, weight: FloatArray, coarser: FloatArray) -> FloatArray:

@@ -58,7 +58,7 @@ def sample_scaling(source: FitSource) -> Scaling:
         tile = source.read(window)
         seen = np.isfinite(tile.optical) & ~tile.cloud_mask
         optical.append(np.where(seen, tile.optical, np.float32(np.nan)).reshape(tile.optical.shape[0], -1))
-        has_sar = np.isfinite(tile.sar).all(axis=0) if tile.sar.shape[0] else np.zeros(window.shape, bool)
+        has_sar = complete_pixels(tile.sar) if tile.sar.shape[0] else np.zeros(window.shape, bool)
         sar.append(tile.sar[:, has_sar])
     pixels = np.concatenate(optical, axis=1)
     live = tuple(int(band) for band in np.flatnonzero(np.isfinite(pixels).any(axis=1)))
@@ -150,7 +150,8 @@ def draw_lessons(source: FitSource, windows: list[Window], sums: CellSums, scali
             hole = draw_hole(shapes, clear, rng)
             left = clear & ~hole
             seen = replace_cells(sums, sum_cells(tile, left, scaling), tile.window)
-            parts += _lessons_in(tile, left, _inside(clear & hole, tile.window, window), scaling, CoarseScene.from_sums(seen), count, rng)
+            hidden = _inside(clear & hole, tile.window, window)
+            parts += _lessons_in(_HiddenTile(tile=tile, left=left, hidden=hidden, coarse=CoarseScene.from_sums(seen)), scaling, count, rng)
     return _join(parts)
 
 
@@ -161,10 +162,22 @@ def _inside(mask: BoolArray, outer: Window, inner: Window) -> BoolArray:
     return kept
 
 
-def _lessons_in(
-    tile: TileInput, left: BoolArray, hidden: BoolArray, scaling: Scaling, coarse: CoarseScene, count: int, rng: np.random.Generator
-) -> list[Lessons]:
-    """Some of the hidden pixels of one tile, from blocks drawn by chance in proportion to what they hide."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _HiddenTile:
+    """A tile with a hole laid over it."""
+
+    tile: TileInput
+    left: BoolArray
+    """`(h, w)`, True where a pixel is still clear."""
+    hidden: BoolArray
+    """`(h, w)`, True where a clear pixel was hidden and may be asked for."""
+    coarse: CoarseScene
+    """The scene at low resolution, as it looks with the hole."""
+
+
+def _lessons_in(hole: _HiddenTile, scaling: Scaling, count: int, rng: np.random.Generator) -> list[Lessons]:
+    """About `count` of the hidden pixels, from blocks drawn by chance in proportion to what they hide."""
+    tile, hidden = hole.tile, hole.hidden
     rows, cols = np.nonzero(hidden)
     if rows.size == 0:
         return []
@@ -172,7 +185,7 @@ def _lessons_in(
     size = min(_BLOCKS_PER_HOLE, blocks.shape[1])
     drawn = rng.choice(blocks.shape[1], size=size, replace=False, p=held / held.sum())
     share = min(1.0, count / held[drawn].sum())
-    context = build_context(tile, left, scaling, coarse)
+    context = build_context(tile, hole.left, scaling, hole.coarse)
     lessons = []
     for block in sorted(int(i) for i in drawn):
         row, col = (int(edge) * BLOCK_PX for edge in blocks[:, block])

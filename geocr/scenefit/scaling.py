@@ -38,7 +38,8 @@ class Scaling:
 
     def clear(self, tile: TileInput) -> BoolArray:
         """`(h, w)`, True where a pixel may be learnt from: not cloudy, and observed in every live band."""
-        return complete_pixels(tile.optical[list(self.live)]) & ~tile.cloud_mask
+        clear: BoolArray = complete_pixels(tile.optical[list(self.live)]) & ~tile.cloud_mask
+        return clear
 
     def sar(self, sar: FloatArray) -> FloatArray:
         """Clipped, standardised backscatter of the same shape; NaN stays."""

@@ -62,13 +62,14 @@ def pixel_traits(values: Tensor, correction: Tensor, mean: Tensor, components: i
     return torch.stack([torch.log(brightness + 0.02), torch.log(contrast + 0.02), torch.log(size + 0.003)])
 
 
-def fit_spread(errors: FloatArray, gap: Tensor, traits: Tensor) -> Spread:
+def fit_spread(errors: FloatArray, gap: Tensor, traits: Tensor, *, caution: float = 1.0) -> Spread:
     """Learn from errors on pixels that the reconstruction had not seen.
 
     Args:
         errors: `(n, bands)` reflectance.
         gap: `(n,)`.
         traits: `(3, n)`.
+        caution: Factor on the result, at least 1.
     """
     absolute = torch.from_numpy(np.abs(errors))
     typical = absolute.square().mean(dim=0).sqrt() + 1e-6
@@ -82,7 +83,7 @@ def fit_spread(errors: FloatArray, gap: Tensor, traits: Tensor) -> Spread:
     ratio = absolute / torch.exp(_relative(gap, traits, growth, slopes))[:, None]
     one = torch.from_numpy(np.quantile(ratio.numpy(), _WITHIN_ONE, axis=0))
     two = torch.from_numpy(np.quantile(ratio.numpy(), _WITHIN_TWO, axis=0)) / 2
-    return Spread(growth=growth, slopes=slopes, bands=torch.clamp(torch.maximum(one, two), min=1e-5).float()[:, None])
+    return Spread(growth=growth, slopes=slopes, bands=torch.clamp(torch.maximum(one, two) * caution, min=1e-5).float()[:, None])
 
 
 def _relative(gap: Tensor, traits: Tensor, growth: Tensor, slopes: Tensor) -> Tensor:

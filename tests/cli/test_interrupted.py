@@ -1,8 +1,10 @@
 """Runs that are killed, interrupted, or run out of disk: nothing half-written at the final name, and the next run goes on."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -45,18 +47,28 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("net") / "net.safetensors", tile_px=256)
 
 
-def tall_files(folder: Path) -> Files:
-    """Three bands of rows."""
-    return make_files(folder, (2500, 300), scale=1e-4, offset=-0.1)
+@dataclass(frozen=True)
+class Tall:
+    """A scene of three bands of rows, and what a run makes of it that nothing disturbs."""
+
+    files: Files
+    expected: dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, net: Path) -> dict[str, bytes]:
-    """What a run makes that nothing disturbs."""
-    files = tall_files(tmp_path_factory.mktemp("undisturbed"))
+def made_once(tmp_path_factory: pytest.TempPathFactory, net: Path) -> Tall:
+    files = make_files(tmp_path_factory.mktemp("tall"), (2500, 300), scale=1e-4, offset=-0.1)
     done = start(files.arguments("--checkpoint", net))
     assert done.returncode == 0, done.stderr
-    return outputs(files)
+    return Tall(files=files, expected=outputs(files))
+
+
+@pytest.fixture
+def tall(made_once: Tall) -> Tall:
+    """Always in the same folder: tags name the mask's path, and bytes are compared."""
+    for path in (*made_once.files.folder.glob("s2_cloudfree*"), *scratch(made_once.files)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return made_once
 
 
 def outputs(files: Files) -> dict[str, bytes]:
@@ -68,8 +80,8 @@ def scratch(files: Files) -> list[Path]:
 
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM", "SIGINT"])
-def test_a_killed_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], signal: str) -> None:
-    files = tall_files(tmp_path)
+def test_a_killed_run_goes_on(tall: Tall, net: Path, signal: str) -> None:
+    files = tall.files
     command = files.arguments("--checkpoint", net)
     killed = start(command, KILL_AFTER_FIRST_BAND.format(signal=signal))
     assert killed.returncode == (130 if signal == "SIGINT" else -9 if signal == "SIGKILL" else -15)
@@ -80,7 +92,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, 
     assert len(scratch(files)) == 1
     done = start([*command, "--json"])
     assert done.returncode == 0, done.stderr
-    assert outputs(files) == undisturbed
+    assert outputs(files) == tall.expected
     assert scratch(files) == []
     facts = json.loads(done.stdout)
     assert facts["tiles_computed"] < facts["tiles"]
@@ -88,52 +100,52 @@ def test_a_killed_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, 
 
 
 @pytest.mark.parametrize(("name", "number"), [("assemble_cog", 1), ("assemble_cog", 2), ("sync_rename", 1)])
-def test_a_run_killed_while_it_finishes_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], name: str, number: int) -> None:
-    files = tall_files(tmp_path)
+def test_a_run_killed_while_it_finishes_goes_on(tall: Tall, net: Path, name: str, number: int) -> None:
+    files = tall.files
     command = files.arguments("--checkpoint", net)
     assert start(command, KILL_AT_CALL.format(name=name, number=number)).returncode == -9
     assert outputs(files) == {}
     done = start([*command, "--json"])
     assert done.returncode == 0, done.stderr
-    assert outputs(files) == undisturbed
+    assert outputs(files) == tall.expected
     assert json.loads(done.stdout)["tiles_computed"] == 0
     assert scratch(files) == []
 
 
-def test_a_run_killed_between_two_names_goes_on_when_asked_to_overwrite(tmp_path: Path, net: Path, undisturbed: dict[str, bytes]) -> None:
-    files = tall_files(tmp_path)
+def test_a_run_killed_between_two_names_goes_on_when_asked_to_overwrite(tall: Tall, net: Path) -> None:
+    files = tall.files
     command = files.arguments("--checkpoint", net)
     start(command, KILL_AT_CALL.format(name="sync_rename", number=2))
-    assert outputs(files) == {files.out.name: undisturbed[files.out.name]}
+    assert outputs(files) == {files.out.name: tall.expected[files.out.name]}
     again = start(command)
     assert again.returncode == 2
     assert "add --overwrite" in again.stderr
     assert start([*command, "--overwrite"]).returncode == 0
-    assert outputs(files) == undisturbed
+    assert outputs(files) == tall.expected
     assert scratch(files) == []
 
 
-def test_other_settings_do_not_go_on_from_here(tmp_path: Path, net: Path, undisturbed: dict[str, bytes]) -> None:
-    files = tall_files(tmp_path)
+def test_other_settings_do_not_go_on_from_here(tall: Tall, net: Path) -> None:
+    files = tall.files
     start(files.arguments("--checkpoint", net, "--mode", "full"), KILL_AFTER_FIRST_BAND.format(signal="SIGKILL"))
     assert len(scratch(files)) == 1
     assert start(files.arguments("--checkpoint", net)).returncode == 0
-    assert outputs(files) == undisturbed
+    assert outputs(files) == tall.expected
     assert scratch(files) == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.999])
-def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path: Path, net: Path, undisturbed: dict[str, bytes], share: float) -> None:
-    files = tall_files(tmp_path)
+def test_a_full_disk_is_said_and_the_next_run_goes_on(tall: Tall, net: Path, share: float) -> None:
+    files = tall.files
     command = files.arguments("--checkpoint", net)
-    done = start(command, LIMIT.format(limit=int(share * len(undisturbed[files.out.name]))))
+    done = start(command, LIMIT.format(limit=int(share * len(tall.expected[files.out.name]))))
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr
     assert "free space or choose another folder with -o" in done.stderr
     assert outputs(files) == {}
     assert start(command).returncode == 0
-    assert outputs(files) == undisturbed
+    assert outputs(files) == tall.expected
     assert scratch(files) == []
 
 
