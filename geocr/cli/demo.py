@@ -8,7 +8,8 @@ import typer
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
 if TYPE_CHECKING:
-    from geocr.inference.run import PredictResult, Progress
+    from geocr.inference.prepare import Progress
+    from geocr.inference.run import PredictResult
     from geocr.simulate.files import ScenePaths
 
 

@@ -1,87 +1,23 @@
 """`predict_scene`: a cloudy scene in, cloud-free products out. The whole flow on one screen."""
 
-import hashlib
-import json
-import re
+import os
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import rasterio
 
-from geocr._version import __version__
-from geocr.clouds.mask import CloudMask
-from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
-from geocr.inference.inputs import SceneTiles
-from geocr.inference.methods import Method, choose_method
 from geocr.inference.outputs import OutputPaths, default_output, require_space, require_writable
 from geocr.inference.parts import Manifest, part_path
-from geocr.inference.plan import CloudSurvey, RowBand, ScenePlan, plan_scene, survey_clouds
-from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
+from geocr.inference.plan import RowBand, ScenePlan
+from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.record import fingerprint_of, product_specs, summarise
 from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster
-from geocr.io.aoi import read_aoi
 from geocr.io.cog import RasterSpec, assemble_cog, sync_rename, write_category_names
-from geocr.io.open import open_scene
 from geocr.io.raster import GDAL_OPTIONS
-from geocr.io.scene import Scene
-
-
-class Progress(Protocol):
-    """Told how a run goes; the command line draws it."""
-
-    def note(self, text: str) -> None:
-        """A decision, to be said aloud."""
-        ...
-
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins that will take `total` steps."""
-        ...
-
-    def advance(self, steps: int = 1) -> None:
-        """Steps of the stage are done."""
-        ...
-
-
-class Silent:
-    """A `Progress` that says nothing."""
-
-    def note(self, text: str) -> None:
-        """Ignore."""
-
-    def stage(self, name: str, total: int) -> None:
-        """Ignore."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Ignore."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedScene:
-    """A scene that is opened, masked and planned, with nothing computed yet."""
-
-    tiles: SceneTiles
-    mask: CloudMask
-    method: Method
-    plan: ScenePlan
-    survey: CloudSurvey
-    config: PredictConfig
-    notes: tuple[str, ...]
-
-    def describe(self) -> dict[str, Any]:
-        """JSON-able account of what a run would do, for `--dry-run`."""
-        grid = self.tiles.scene.grid
-        return {
-            "crs": grid.crs.to_string(),
-            "transform": list(grid.transform)[:6],
-            "method": self.method.identity(),
-            "cloud_mask": self.mask.describe(),
-            **self.plan.describe(self.survey),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,45 +32,6 @@ class PredictResult:
     """Standard deviation, when asked for."""
     summary: dict[str, Any]
     """JSON-able: cloud share, pixels by provenance, expected error, time."""
-
-
-def prepare_scene(
-    s2: str,
-    s1: str | None,
-    config: PredictConfig,
-    *,
-    threads: int,
-    reconstructor: Reconstructor | None = None,
-    progress: Progress | None = None,
-) -> PreparedScene:
-    """Open, mask and plan a scene.
-
-    Args:
-        s2: Sentinel-2 raster.
-        s1: Sentinel-1 raster, or None to go on optical context alone.
-        config: All settings.
-        threads: Tiles reconstructed at the same time.
-        reconstructor: The caller's own method.
-        progress: Told of decisions and stages.
-
-    Raises:
-        GeocrError: A leaf for each thing that can be wrong with the inputs or settings.
-    """
-    progress = progress or Silent()
-    scene = open_scene(s2, s1, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset, s1_units=config.s1_units)
-    progress.stage("finding clouds", 1)
-    mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
-    progress.advance()
-    aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
-    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
-    method, tiles = choose_method(config, tiles, reconstructor)
-    plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
-    notes = (*scene.notes, *mask.notes, *method.notes)
-    for note in notes:
-        progress.note(note)
-    return PreparedScene(
-        tiles=tiles, mask=mask, method=method, plan=plan, survey=survey_clouds(tiles, plan.lattice, config.mode), config=config, notes=notes
-    )
 
 
 def plan_run(
@@ -193,19 +90,17 @@ def predict_scene(
         threads = threads or (_cores() if scheduler == "threads" else 1)
         prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
-        manifest = Manifest(paths.scratch, _fingerprint(prepared))
+        manifest = Manifest(paths.scratch, fingerprint_of(prepared))
         fitted = _reconstructor(prepared, progress)
         specs = product_specs(prepared, fitted)
         computed = _write_bands(prepared, fitted, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
-    summary = _summary(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
+    summary = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()
     return PredictResult(scene=paths.scene, provenance=paths.provenance, std=paths.std if config.uncertainty else None, summary=summary)
 
 
 def _cores() -> int:
-    import os  # noqa: PLC0415 - only here
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -269,92 +164,3 @@ def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict
     for name, path in made.items():
         sync_rename(path, finals[name])
     write_category_names(paths.provenance, specs["provenance"])
-
-
-def product_specs(prepared: PreparedScene, reconstructor: Reconstructor | None) -> dict[str, RasterSpec]:
-    """The rasters of a run, with the tags that tell how they were made."""
-    scene = prepared.tiles.scene
-    tags = _tags(prepared, reconstructor)
-    specs = {"scene": scene_spec(scene, _input_tags(scene) | tags), "provenance": provenance_spec(scene, tags)}
-    if prepared.config.uncertainty:
-        specs["std"] = std_spec(scene, tags)
-    return specs
-
-
-def _input_tags(scene: Scene) -> dict[str, str]:
-    """The input's own tags: its convention (baseline, dates, angles) is the output's too."""
-    return {key: value for key, value in scene.optical.handle.tags().items() if not key.startswith(("STATISTICS_", "OVR_"))}
-
-
-def _tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> dict[str, str]:
-    scene = prepared.tiles.scene
-    facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
-    return {
-        "GEOCR_VERSION": __version__,
-        "GEOCR_METHOD": json.dumps(facts, sort_keys=True),
-        "GEOCR_INPUT_S2": Path(scene.optical.path).name,
-        "GEOCR_INPUT_S1": Path(scene.sar.path).name if scene.sar is not None else "none",
-        "GEOCR_CLOUD_MASK": json.dumps(prepared.mask.describe(), sort_keys=True),
-        "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
-        "GEOCR_PARAMETERS": prepared.config.model_dump_json(exclude_none=True),
-        "ATTRIBUTION": attribution(scene),
-    }
-
-
-def attribution(scene: Scene) -> str:
-    """The notice that Copernicus asks for, with the year of the data where tags or the file name tell it, else of the processing."""
-    tags = scene.optical.handle.tags()
-    dated = [tags.get(key, "") for key in ("PRODUCT_START_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "datetime", "TIFFTAG_DATETIME")]
-    for text in (*dated, Path(scene.optical.path).name):
-        match = re.search(r"(?<!\d)(20[1-9]\d)(?:[-:_]?[01]\d[-:_]?[0-3]\d)", text)
-        if match:
-            return f"Contains modified Copernicus Sentinel data [{match.group(1)}]"
-    return f"Contains modified Copernicus Sentinel data [{datetime.now(UTC).year}]"
-
-
-def _fingerprint(prepared: PreparedScene) -> str:
-    """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
-    scene = prepared.tiles.scene
-    inputs = [scene.optical.path] + ([scene.sar.path] if scene.sar is not None else [])
-    inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
-    facts = {
-        "version": __version__,
-        "inputs": [_file_facts(path) for path in inputs],
-        "method": prepared.method.identity(),
-        "mask": prepared.mask.describe(),
-        "config": prepared.config.model_dump(mode="json"),
-        "plan": prepared.plan.fingerprint(),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _file_facts(path: str) -> list[str | int]:
-    """Path, size and time of change of a local file; the path alone of anything else."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return [path]
-    return [path, status.st_size, status.st_mtime_ns]
-
-
-def _summary(
-    prepared: PreparedScene, reconstructor: Reconstructor | None, manifest: Manifest, *, computed: int, seconds: float
-) -> dict[str, Any]:
-    pixels = manifest.pixels()
-    by_class = {kind.name.lower(): pixels.get(str(kind.value), 0) for kind in Provenance}
-    facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
-    return {
-        "method": facts["name"],
-        "bands": list(prepared.tiles.scene.bands),
-        "cloud_mask": prepared.mask.source,
-        "cloud_share": prepared.survey.cloud_share,
-        "sar_share": prepared.survey.sar_share,
-        "pixels": by_class,
-        "expected_error": facts.get("error"),
-        "seam_ratio": manifest.seam().ratio,
-        "tiles": len(prepared.plan.lattice),
-        "tiles_computed": computed,
-        "damaged_blocks": manifest.damage(),
-        "seconds": round(seconds, 2),
-        "notes": list(prepared.notes),
-    }

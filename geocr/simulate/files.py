@@ -91,7 +91,7 @@ def create_raster(
             out.descriptions = tuple(descriptions)
             if scale is not None:
                 out.scales, out.offsets = (scale.scale,) * out.count, (scale.offset,) * out.count
-            out.update_tags(SOURCE="geocr simulate: invented, no Sentinel data", **(tags or {}))
+            out.update_tags(ATTRIBUTION="Simulated by geocr: invented, no Sentinel data", **(tags or {}))
             yield out
     except (RasterioError, OSError) as error:
         raise OutputWriteError(

@@ -54,7 +54,7 @@ def test_a_scene(geocr: Command, files: Files, rgbn_net: Path) -> None:
     done = geocr(*files.arguments("--checkpoint", rgbn_net))
     assert done.code == 0
     require_result(files)
-    assert set(os.listdir(files.folder)) == {
+    assert {path.name for path in files.folder.iterdir()} == {
         "s1.tif",
         "s2.tif",
         "mask.tif",
@@ -88,7 +88,7 @@ def test_tags_tell_how_it_was_made(geocr: Command, files: Files, rgbn_net: Path)
 
 
 @pytest.mark.parametrize(
-    ("dtype", "nodata", "options"),
+    "stored",
     [
         ("uint16", 0, {"scale": 1e-4, "offset": -0.1}),
         ("uint16", 0, {"tags": {"PROCESSING_BASELINE": "05.09"}}),
@@ -102,7 +102,8 @@ def test_tags_tell_how_it_was_made(geocr: Command, files: Files, rgbn_net: Path)
         ("float32", None, {}),
     ],
 )
-def test_types_of_scenes(geocr: Command, tmp_path: Path, rgbn_net: Path, dtype: str, nodata: float | None, options: dict[str, Any]) -> None:
+def test_types_of_scenes(geocr: Command, tmp_path: Path, rgbn_net: Path, stored: tuple[str, float | None, dict[str, Any]]) -> None:
+    dtype, nodata, options = stored
     files = make_files(tmp_path, dtype=dtype, nodata=nodata, **options)
     done = geocr(*files.arguments("--checkpoint", rgbn_net))
     assert done.code == 0, done.err
@@ -173,6 +174,28 @@ def test_a_clear_scene_is_copied(geocr: Command, tmp_path: Path) -> None:
     assert done.json["pixels"]["reconstructed_with_sar"] == 0
     with rasterio.open(files.out) as dataset:
         assert json.loads(dataset.tags()["GEOCR_METHOD"]) == {"name": "copy"}
+
+
+def test_clouds_where_the_first_band_is_empty_are_replaced_too(geocr: Command, tmp_path: Path, rgbn_net: Path) -> None:
+    files = make_files(tmp_path)
+    with rasterio.open(files.s2, "r+") as dataset:
+        dataset.write(np.zeros((90, 110), np.uint16), 1)
+    done = geocr(*files.arguments("--checkpoint", rgbn_net, "--json"))
+    assert done.code == 0, done.err
+    require_result(files)
+    assert done.json["cloud_share"] > 0.1
+
+
+@pytest.mark.parametrize("cover", [1.0, 0.995])
+def test_a_scene_without_enough_clear_pixels_is_refused(geocr: Command, tmp_path: Path, cover: float) -> None:
+    files = make_files(tmp_path)
+    with rasterio.open(files.mask, "r+") as dataset:
+        dataset.write((np.random.default_rng(0).random((1, 90, 110)) < cover).astype(np.uint8))
+    listing = set(tmp_path.iterdir())
+    done = geocr(*files.arguments())
+    assert done.code == 2
+    assert re.search(r"error: .*clear pixels.*--checkpoint", done.err.replace("\n", " "))
+    assert set(tmp_path.iterdir()) == listing
 
 
 def test_the_default_output_lies_beside_the_input(
@@ -409,9 +432,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "tile without a net": (lambda f: [*given(f), "--tile", "64"], "without --checkpoint leave them out"),
     "missing checkpoint": (lambda f: [*given(f), "--checkpoint", f.folder / "absent"], "No such file"),
     "a raster as checkpoint": (lambda f: [*given(f), "--checkpoint", f.s1], "must be a safetensors file"),
-    "unknown mask": (lambda f: given(f)[:3] + ["--cloud-mask", "magic"], "auto, s2cloudless, scl, rule, or the path .*'magic'"),
-    "scl without a file": (lambda f: given(f)[:3] + ["--cloud-mask", "scl"], "--scl FILE"),
-    "s2cloudless without its bands": (lambda f: given(f)[:3] + ["--cloud-mask", "s2cloudless"], "s2cloudless"),
+    "unknown mask": (lambda f: [*given(f)[:3], "--cloud-mask", "magic"], "auto, s2cloudless, scl, rule, or the path .*'magic'"),
+    "scl without a file": (lambda f: [*given(f)[:3], "--cloud-mask", "scl"], "--scl FILE"),
+    "s2cloudless without its bands": (lambda f: [*given(f)[:3], "--cloud-mask", "s2cloudless"], "s2cloudless"),
     "one raster": (lambda f: ["predict-scene", f.s2], "takes two rasters: .*got 1"),
     "three rasters": (lambda f: ["predict-scene", f.s1, f.s2, f.s2], "takes two rasters: .*got 3"),
     "two rasters with --no-s1": (lambda f: ["predict-scene", "--no-s1", f.s1, f.s2], "one raster with --no-s1"),

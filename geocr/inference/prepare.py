@@ -1,0 +1,107 @@
+"""A scene opened, masked and planned: all that a run decides before it computes."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from geocr.clouds.mask import CloudMask
+from geocr.clouds.selection import make_cloud_mask
+from geocr.config import PredictConfig
+from geocr.inference.inputs import SceneTiles
+from geocr.inference.methods import Method, choose_method
+from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
+from geocr.inference.reconstructor import Reconstructor
+from geocr.io.aoi import read_aoi
+from geocr.io.open import open_scene
+
+
+class Progress(Protocol):
+    """Told how a run goes; the command line draws it."""
+
+    def note(self, text: str) -> None:
+        """A decision, to be said aloud."""
+        ...
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage begins that will take `total` steps."""
+        ...
+
+    def advance(self, steps: int = 1) -> None:
+        """Steps of the stage are done."""
+        ...
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def note(self, text: str) -> None:
+        """Ignore."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Ignore."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedScene:
+    """A scene that is opened, masked and planned, with nothing computed yet."""
+
+    tiles: SceneTiles
+    mask: CloudMask
+    method: Method
+    plan: ScenePlan
+    survey: CloudSurvey
+    config: PredictConfig
+    notes: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able account of what a run would do, for `--dry-run`."""
+        grid = self.tiles.scene.grid
+        return {
+            "crs": grid.crs.to_string(),
+            "transform": list(grid.transform)[:6],
+            "method": self.method.identity(),
+            "cloud_mask": self.mask.describe(),
+            **self.plan.describe(self.survey),
+            "notes": list(self.notes),
+        }
+
+
+def prepare_scene(
+    s2: str,
+    s1: str | None,
+    config: PredictConfig,
+    *,
+    threads: int,
+    reconstructor: Reconstructor | None = None,
+    progress: Progress | None = None,
+) -> PreparedScene:
+    """Open, mask and plan a scene.
+
+    Args:
+        s2: Sentinel-2 raster.
+        s1: Sentinel-1 raster, or None to go on optical context alone.
+        config: All settings.
+        threads: Tiles reconstructed at the same time.
+        reconstructor: The caller's own method.
+        progress: Told of decisions and stages.
+
+    Raises:
+        GeocrError: A leaf for each thing that can be wrong with the inputs or settings.
+    """
+    progress = progress or Silent()
+    scene = open_scene(s2, s1, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset, s1_units=config.s1_units)
+    progress.stage("finding clouds", 1)
+    mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
+    progress.advance()
+    aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
+    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
+    method, tiles = choose_method(config, tiles, reconstructor)
+    plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
+    notes = (*scene.notes, *mask.notes, *method.notes)
+    for note in notes:
+        progress.note(note)
+    return PreparedScene(
+        tiles=tiles, mask=mask, method=method, plan=plan, survey=survey_clouds(tiles, plan.lattice, config.mode), config=config, notes=notes
+    )

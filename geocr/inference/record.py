@@ -1,0 +1,113 @@
+"""What a run says of itself: tags in its products, a fingerprint for its manifest, a summary for its user."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from geocr._version import __version__
+from geocr.inference.parts import Manifest
+from geocr.inference.prepare import PreparedScene
+from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
+from geocr.inference.reconstructor import Reconstructor
+from geocr.io.cog import RasterSpec
+from geocr.io.scene import Scene
+
+
+def product_specs(prepared: PreparedScene, reconstructor: Reconstructor | None) -> dict[str, RasterSpec]:
+    """The rasters of a run, with the tags that tell how they were made."""
+    scene = prepared.tiles.scene
+    tags = run_tags(prepared, reconstructor)
+    specs = {"scene": scene_spec(scene, _input_tags(scene) | tags), "provenance": provenance_spec(scene, tags)}
+    if prepared.config.uncertainty:
+        specs["std"] = std_spec(scene, tags)
+    return specs
+
+
+def _input_tags(scene: Scene) -> dict[str, str]:
+    """The input's own tags: its convention (baseline, dates, angles) is the output's too."""
+    return {key: value for key, value in scene.optical.handle.tags().items() if not key.startswith(("STATISTICS_", "OVR_"))}
+
+
+def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> dict[str, str]:
+    """Method, version, inputs and parameters, as every product carries them."""
+    scene = prepared.tiles.scene
+    facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
+    return {
+        "GEOCR_VERSION": __version__,
+        "GEOCR_METHOD": json.dumps(facts, sort_keys=True),
+        "GEOCR_INPUT_S2": Path(scene.optical.path).name,
+        "GEOCR_INPUT_S1": Path(scene.sar.path).name if scene.sar is not None else "none",
+        "GEOCR_CLOUD_MASK": json.dumps(prepared.mask.describe(), sort_keys=True),
+        "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
+        "GEOCR_PARAMETERS": prepared.config.model_dump_json(exclude_none=True),
+        "ATTRIBUTION": attribution(scene),
+    }
+
+
+def attribution(scene: Scene) -> str:
+    """The notice that Copernicus asks for.
+
+    The year is that of the data where tags or the file name tell it, else of the processing. A notice that the input carries (a simulated
+    scene says that it is none of Sentinel's) is kept.
+    """
+    tags = scene.optical.handle.tags()
+    if tags.get("ATTRIBUTION"):
+        return str(tags["ATTRIBUTION"])
+    dated = [tags.get(key, "") for key in ("PRODUCT_START_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "datetime", "TIFFTAG_DATETIME")]
+    for text in (*dated, Path(scene.optical.path).name):
+        match = re.search(r"(?<!\d)(20[1-9]\d)(?:[-:_]?[01]\d[-:_]?[0-3]\d)", text)
+        if match:
+            return f"Contains modified Copernicus Sentinel data [{match.group(1)}]"
+    return f"Contains modified Copernicus Sentinel data [{datetime.now(UTC).year}]"
+
+
+def fingerprint_of(prepared: PreparedScene) -> str:
+    """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
+    scene = prepared.tiles.scene
+    inputs = [scene.optical.path] + ([scene.sar.path] if scene.sar is not None else [])
+    inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
+    facts = {
+        "version": __version__,
+        "inputs": [_file_facts(path) for path in inputs],
+        "method": prepared.method.identity(),
+        "mask": prepared.mask.describe(),
+        "config": prepared.config.model_dump(mode="json"),
+        "plan": prepared.plan.fingerprint(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _file_facts(path: str) -> list[str | int]:
+    """Path, size and time of change of a local file; the path alone of anything else."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return [path]
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+def summarise(
+    prepared: PreparedScene, reconstructor: Reconstructor | None, manifest: Manifest, *, computed: int, seconds: float
+) -> dict[str, Any]:
+    """JSON-able: cloud share, pixels by provenance, expected error, tiles, damage, time."""
+    pixels = manifest.pixels()
+    by_class = {kind.name.lower(): pixels.get(str(kind.value), 0) for kind in Provenance}
+    facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
+    return {
+        "method": facts["name"],
+        "bands": list(prepared.tiles.scene.bands),
+        "cloud_mask": prepared.mask.source,
+        "cloud_share": prepared.survey.cloud_share,
+        "sar_share": prepared.survey.sar_share,
+        "pixels": by_class,
+        "expected_error": facts.get("error"),
+        "seam_ratio": manifest.seam().ratio,
+        "tiles": len(prepared.plan.lattice),
+        "tiles_computed": computed,
+        "damaged_blocks": manifest.damage(),
+        "seconds": round(seconds, 2),
+        "notes": list(prepared.notes),
+    }
