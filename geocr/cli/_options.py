@@ -38,6 +38,10 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing o
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")]
 
 
+_FIELDS = {"tile": "tile_px", "overlap": "overlap_px"}
+"""Options whose field in the settings has another name."""
+
+
 def config_of(params: dict[str, Any]) -> "PredictConfig":
     """Settings out of a command's options.
 
@@ -49,8 +53,7 @@ def config_of(params: dict[str, Any]) -> "PredictConfig":
     from geocr.config import PredictConfig
     from geocr.core.errors import InputError
 
-    names = {"tile": "tile_px", "overlap": "overlap_px"}
-    settings = {names.get(name, name): value for name, value in params.items() if names.get(name, name) in PredictConfig.model_fields}
+    settings = {_FIELDS.get(name, name): value for name, value in params.items() if _FIELDS.get(name, name) in PredictConfig.model_fields}
     settings["s1_units"] = None if params["s1_units"] == "auto" else params["s1_units"]
     if params["s2_bands"] is not None:
         settings["s2_bands"] = tuple(name.strip() for name in params["s2_bands"].split(","))
@@ -61,8 +64,13 @@ def config_of(params: dict[str, Any]) -> "PredictConfig":
 
 
 def _explain(error: "ValidationError") -> str:
-    parts = [
-        f"--{'-'.join(str(part) for part in item['loc']).replace('_', '-')}: {item['msg']}, got {item['input']!r}"
-        for item in error.errors()
-    ]
+    """All that is wrong, by the options' names; a rule about several options speaks for itself."""
+    options = {field: option for option, field in _FIELDS.items()}
+    parts = []
+    for item in error.errors():
+        if item["loc"]:
+            name = str(item["loc"][0])
+            parts.append(f"--{options.get(name, name).replace('_', '-')}: {item['msg']}, got {item['input']!r}")
+        else:
+            parts.append(item["msg"].removeprefix("Value error, "))
     return "settings must be valid; " + "; ".join(parts)

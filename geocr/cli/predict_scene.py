@@ -107,10 +107,6 @@ def _show(*, quiet: bool, as_json: bool) -> Callable[[dict[str, Any], Callable[[
     return show
 
 
-_FIELDS = {"tile": "tile_px", "overlap": "overlap_px"}
-"""Options whose field in the settings has another name."""
-
-
 def _pair(scenes: list[str], *, no_s1: bool) -> tuple[str | None, str]:
     from geocr.core.errors import InputError
 

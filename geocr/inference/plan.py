@@ -17,6 +17,7 @@ from geocr.grid.lattice import Lattice
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles, row_windows, strip_rows
 from geocr.io.cog import COG_BLOCK_PX, PART_BLOCK_PX
+from geocr.io.scene import Scene
 
 Mode: TypeAlias = Literal["replace-clouds", "full"]
 """Replace only cloudy pixels, or rewrite every valid one."""
@@ -47,7 +48,7 @@ class CloudSurvey:
     """What the mask says about the scene, counted before the run."""
 
     valid_px: int
-    """Pixels observed in the first band."""
+    """Pixels observed in any band."""
     cloudy_px: int
     """Those of them under cloud or shadow."""
     sar_share: float
@@ -180,12 +181,12 @@ def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool,
 
 
 def survey_clouds(tiles: SceneTiles, lattice: Lattice, mode: Mode) -> CloudSurvey:
-    """Count cloud over the scene and find the tiles that hold something to replace, in one pass over the mask and the first band."""
+    """Count cloud over the scene and find the tiles that hold something to replace, in one pass over the mask and the validity."""
     scene = tiles.scene
     touched = np.zeros((len(lattice.rows), len(lattice.cols)), np.uint8)
     valid_px = cloudy_px = 0
     for window in row_windows(scene.grid.shape, strip_rows(scene)):
-        valid = scene.scale.observed(scene.optical.read(window, scene.indexes[:1]))[0]
+        valid = _valid_pixels(scene, window)
         cloudy = tiles.mask.read(window) & valid
         wanted = valid if mode == "full" else cloudy
         wanted = wanted if tiles.aoi is None else wanted & tiles.aoi.read(window)
@@ -193,6 +194,14 @@ def survey_clouds(tiles: SceneTiles, lattice: Lattice, mode: Mode) -> CloudSurve
         cloudy_px += int(np.count_nonzero(cloudy))
         _mark_touched(touched, wanted, window, lattice)
     return CloudSurvey(valid_px=valid_px, cloudy_px=cloudy_px, sar_share=_sar_share(tiles), touched=tuple(row.tobytes() for row in touched))
+
+
+def _valid_pixels(scene: Scene, window: Window) -> BoolArray:
+    """`(y, x)`, True where any band is observed; reads the other bands only where the first one has gaps."""
+    valid: BoolArray = scene.scale.observed(scene.optical.read(window, scene.indexes[:1]))[0]
+    if not valid.all() and len(scene.indexes) > 1:
+        valid = np.logical_or.reduce(scene.scale.observed(scene.read_dn(window)), axis=0)
+    return valid
 
 
 def _mark_touched(touched: ByteArray, wanted: BoolArray, window: Window, lattice: Lattice) -> None:

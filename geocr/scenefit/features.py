@@ -138,7 +138,8 @@ def _textures(moments: list[FloatArray], bands: int) -> list[FloatArray]:
         Levels 1 to 4: local standard deviation; then, from two levels finer on, the mean size of what each finer level shows and
         the next does not (the first order of a scattering transform, Bruna and Mallat, IEEE TPAMI 35, 2013).
     """
-    parts: list[list[FloatArray]] = [[np.sqrt(np.maximum(moment[bands:] - moment[:bands] ** 2, 0))] for moment in moments[1:]]
+    variances = [np.maximum(moment[bands:] - moment[:bands] * moment[:bands], np.float32(0)) for moment in moments[1:]]
+    parts: list[list[FloatArray]] = [[np.sqrt(variance, dtype=np.float32)] for variance in variances]
     for level in range(len(moments) - 2):
         rows, cols = moments[level].shape[-2:]
         detail = np.abs(moments[level][:bands] - double(moments[level + 1][:bands])[:, :rows, :cols])

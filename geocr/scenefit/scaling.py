@@ -69,7 +69,7 @@ class Scaling:
 
 def complete_pixels(optical: FloatArray) -> BoolArray:
     """`(h, w)`, True where `(bands, h, w)` is finite in every band."""
-    complete: BoolArray = np.isfinite(optical).all(axis=0)
+    complete: BoolArray = np.logical_and.reduce(np.isfinite(optical), axis=0)
     return complete
 
 
