@@ -23,7 +23,8 @@ from geocr.grid.lattice import Lattice
 from geocr.inference.plan import RowBand
 from geocr.inference.products import FinishedRows
 from geocr.inference.seam import SeamCounter, SeamSums
-from geocr.io.cog import PartWriter, RasterSpec
+from geocr.io.part import PartWriter
+from geocr.io.spec import RasterSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

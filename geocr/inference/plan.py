@@ -16,14 +16,15 @@ from geocr.core.types import BoolArray, ByteArray, Window
 from geocr.grid.lattice import Lattice
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles, row_windows, strip_rows
-from geocr.io.cog import COG_BLOCK_PX, PART_BLOCK_PX
+from geocr.io.overviews import LARGEST_FACTOR
+from geocr.io.part import HELD_ROWS
 from geocr.io.scene import Scene
 
 Mode: TypeAlias = Literal["replace-clouds", "full"]
 """Replace only cloudy pixels, or rewrite every valid one."""
 
-BAND_ROWS = 2 * COG_BLOCK_PX
-"""Rows of one part file: the unit that is committed, resumed and sent to a worker."""
+BAND_ROWS = LARGEST_FACTOR
+"""Rows of one part file: the unit that is committed, resumed and sent to a worker. Two rows of blocks, so that they are those of the COG."""
 _TORCH_BYTES = 450 * 2**20
 """Resident size of a process that has imported torch, rasterio and their libraries (measured on Linux)."""
 
@@ -127,7 +128,7 @@ class ScenePlan:
         held_rows = self.tile.size_px + 2 * self.read_rows  # the tile row, what is read beyond it, and the read ahead
         bands = len(self.optical_bands)
         tails = 2 * products * self.tile.overlap_px * self.shape[1] * bands * 4
-        chunk = (2 * self.tile.stride_px + PART_BLOCK_PX) * self.output_bytes // self.shape[0]
+        chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
         tiles = (2 * self.threads + 2) * self.batch * size * size * 4 * (bands * (2 + products) + len(self.sar_bands))
         return _TORCH_BYTES + held_rows * self.row_bytes + tails + chunk + tiles
 

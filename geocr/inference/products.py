@@ -9,8 +9,9 @@ from rasterio.enums import Resampling
 
 from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray
 from geocr.inference.inputs import RowStrip
-from geocr.io.cog import RasterSpec, colour_names
+from geocr.io.cog import colour_names
 from geocr.io.scene import Scene
+from geocr.io.spec import RasterSpec
 
 STD_NODATA = 65535
 """Value of the uncertainty raster where there is no pixel."""

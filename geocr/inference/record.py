@@ -12,8 +12,8 @@ from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
-from geocr.io.cog import RasterSpec
 from geocr.io.scene import Scene
+from geocr.io.spec import RasterSpec
 
 
 def product_specs(prepared: PreparedScene, reconstructor: Reconstructor | None) -> dict[str, RasterSpec]:

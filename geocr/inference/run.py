@@ -16,8 +16,9 @@ from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_sce
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.record import fingerprint_of, product_specs, summarise
 from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster
-from geocr.io.cog import RasterSpec, assemble_cog, sync_rename, write_category_names
+from geocr.io.cog import assemble_cog, sync_rename, write_category_names
 from geocr.io.raster import GDAL_OPTIONS
+from geocr.io.spec import RasterSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict
     made = {}
     for name, spec in specs.items():
         parts = [(part_path(manifest.folder, name, band.row), band.row, band.height) for band in plan.bands]
-        made[name] = assemble_cog(parts, manifest.folder / f"final_{name}.tif", spec, manifest.folder)
+        made[name] = assemble_cog(parts, manifest.folder / f"final_{name}.tif", spec)
         progress.advance()
     for name, path in made.items():
         sync_rename(path, finals[name])

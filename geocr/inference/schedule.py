@@ -23,8 +23,8 @@ from geocr.inference.inputs import SceneTiles
 from geocr.inference.parts import BandRecord, BandWriter, Manifest, is_folder_of, part_path
 from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.reconstructor import Reconstructor
-from geocr.io.cog import RasterSpec
 from geocr.io.raster import GDAL_OPTIONS
+from geocr.io.spec import RasterSpec
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -124,7 +124,8 @@ def _sar_levels(sar: FloatArray, has_sar: FloatArray, coarser: FloatArray) -> tu
         rows, cols = soft.shape[-2:]
         levels.append(fill_level(soft[:bands], soft_weight[0], coarser[:, :rows, :cols]))
         coarser = double(levels[-1])
-    return levels[::-1], _textures([soft / np.maximum(weight, _LEAST_COVER) for soft, weight in stack], bands), stack[2][1]
+    moments = [(soft / np.maximum(soft_weight, _LEAST_COVER)).astype(np.float32, copy=False) for soft, soft_weight in stack]
+    return levels[::-1], _textures(moments, bands), stack[2][1]
 
 
 def _textures(moments: list[FloatArray], bands: int) -> list[FloatArray]:

@@ -15,6 +15,7 @@ from geocr.scenefit.error import FitError
 from geocr.scenefit.features import BLOCK_PX, HALO_PX, BlockFeatures, TileContext, block_features, build_context
 from geocr.scenefit.scaling import Scaling
 from geocr.scenefit.spread import Spread, pixel_traits
+from geocr.scenefit.threads import one_core
 
 SCENEFIT_TILE = TileSpec(size_px=640, overlap_px=0, halo_px=HALO_PX, align_px=BLOCK_PX)
 """Tiles of a scene fit. No overlap: a pixel comes out the same from every tile."""
@@ -106,7 +107,7 @@ class SceneFit:
         blocks = self._cloudy_blocks(tile)
         if blocks:
             context = build_context(tile, self.scaling.clear(tile), self.scaling, self.coarse)
-            with torch.inference_mode():
+            with one_core(), torch.inference_mode():
                 for row, col in blocks:
                     self._fill_block(context, row, col, mean, std)
         return Reconstruction(mean=mean, std=std)

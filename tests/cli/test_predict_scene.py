@@ -197,7 +197,6 @@ def test_a_scene_without_enough_clear_pixels_is_refused(geocr: Command, tmp_path
     assert not files.provenance.exists()
 
 
-@pytest.mark.xfail(reason="the scratch folder is made before the method is prepared (inference/run.py)", strict=True)
 def test_a_refused_fit_leaves_nothing(geocr: Command, tmp_path: Path) -> None:
     files = make_files(tmp_path)
     with rasterio.open(files.mask, "r+") as dataset:

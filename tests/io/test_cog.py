@@ -21,8 +21,11 @@ from rasterio.enums import ColorInterp, Resampling
 from rio_cogeo.cogeo import cog_validate
 
 from geocr.core.errors import OutputWriteError
-from geocr.io.cog import PartWriter, RasterSpec, assemble_cog, colour_names, overview_factors, sync_rename, write_category_names
+from geocr.io.cog import assemble_cog, colour_names, sync_rename, write_category_names
 from geocr.io.grid import SceneGrid
+from geocr.io.overviews import level_shapes, overview_factors
+from geocr.io.part import PartWriter
+from geocr.io.spec import RasterSpec, block_px
 from tests.scenes import TRANSFORM, UTM
 
 DEGREES = CRS.from_epsg(4326)
@@ -68,7 +71,7 @@ def write_parts(
 
 
 def make_cog(folder: Path, spec: RasterSpec, pixels: NDArray[Any], **how: Any) -> Path:
-    return assemble_cog(write_parts(folder, spec, pixels, **how), folder / "out.tif", spec, folder)
+    return assemble_cog(write_parts(folder, spec, pixels, **how), folder / "out.tif", spec)
 
 
 def require_same(path: Path, spec: RasterSpec, pixels: NDArray[Any]) -> None:
@@ -94,7 +97,7 @@ tries = settings(max_examples=20, suppress_health_check=[HealthCheck.function_sc
 @tries
 @given(
     rows=st.integers(1, 700),
-    row=st.integers(0, 3000),
+    row=st.integers(0, 11).map(lambda blocks: 256 * blocks),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),
     chunks=st.lists(st.integers(1, 400), min_size=1, max_size=8),
 )
@@ -121,10 +124,32 @@ def test_a_part_with_missing_rows_never_gets_its_name(tmp_path: Path) -> None:
     spec = make_spec((300, 40))
     writer = PartWriter(tmp_path / "part.tif", spec, row=0, height=300)
     writer.write(make_pixels(spec)[:, :299])
-    with pytest.raises(OutputWriteError, match=r"part\.tif has 256 of 300 rows"):
+    with pytest.raises(OutputWriteError, match=r"part\.tif has 299 of 300 rows"):
         writer.finish()
     writer.abandon()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "shape", [(1100, 512), (513, 512), (512, 513), (600, 1024), (1300, 1024), (1300, 1023), (2600, 2048), (3000, 256), (4200, 128)]
+)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_level_just_one_tile_wide_is_valid_too(tmp_path: Path, shape: tuple[int, int], dtype: str) -> None:
+    spec = make_spec(shape, count=1, dtype=dtype)
+    pixels = np.broadcast_to(np.arange(shape[1]).astype(dtype), (1, *shape))
+    require_same(make_cog(tmp_path, spec, pixels), spec, pixels)
+
+
+@given(
+    rows=st.integers(1, 40_000),
+    width=st.sampled_from([64, 128, 256, 384, 512]),
+    twice=st.integers(0, 6),
+    less=st.integers(0, 3),
+)
+def test_no_level_is_one_tile_wide(rows: int, width: int, twice: int, less: int) -> None:
+    shapes = level_shapes((rows, (width << twice) - less))
+    for levels in (shapes[:1], shapes[1:]):
+        assert all(columns != block_px(levels) for height, columns in levels if max(height, columns) > 512)
 
 
 SHAPES = [(1, 1), (1, 700), (100, 100), (512, 512), (513, 511), (511, 1025), (1037, 1191)]
@@ -315,7 +340,7 @@ def test_a_run_into_leftovers_of_another_one(tmp_path: Path) -> None:
     parts = write_parts(tmp_path, spec, pixels)
     for name in ("out.tif", "out.vrt", "out.vrt.ovr", "out.vrt.aux.xml", "out.tif.aux.xml"):
         (tmp_path / name).write_bytes(b"left over")
-    require_same(assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path), spec, pixels)
+    require_same(assemble_cog(parts, tmp_path / "out.tif", spec), spec, pixels)
 
 
 def test_another_grid_than_asked_for_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,13 +349,18 @@ def test_another_grid_than_asked_for_is_noticed(tmp_path: Path, monkeypatch: pyt
     moved = replace(spec, grid=replace(spec.grid, transform=spec.grid.transform * Affine.translation(1, 0)))
     from geocr.io import cog
 
-    right = cog._mosaic_xml
-    monkeypatch.setattr(cog, "_mosaic_xml", lambda parts, _: right(parts, moved))
+    right = cog.write_skeleton
+    monkeypatch.setattr(cog, "write_skeleton", lambda path, _, **how: right(path, moved, **how))
     with pytest.raises(OutputWriteError, match=r"(?s)must lie on the input's grid: expected .*got "):
-        assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path)
+        assemble_cog(parts, tmp_path / "out.tif", spec)
 
 
 # failure
+
+
+def test_parts_are_cut_where_overviews_allow(tmp_path: Path) -> None:
+    with pytest.raises(OutputWriteError, match=r"cut at multiples of 4 rows; .* has rows 0 to 401"):
+        PartWriter(tmp_path / "part.tif", make_spec((2000, 40)), row=0, height=402)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -343,17 +373,17 @@ def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
     parts = write_parts(tmp_path, spec, make_pixels(spec))
     parts[0][0].unlink()
     with pytest.raises(OutputWriteError, match=r"writing .*out\.tif failed"):
-        assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path)
+        assemble_cog(parts, tmp_path / "out.tif", spec)
 
 
-def test_a_damaged_part_is_noticed(tmp_path: Path) -> None:
+def test_one_bit_of_damage_to_a_part_is_noticed(tmp_path: Path) -> None:
     spec = make_spec((600, 500))
     parts = write_parts(tmp_path, spec, make_pixels(spec))
     data = bytearray(parts[0][0].read_bytes())
-    data[len(data) // 4 :] = bytes(len(data) - len(data) // 4)  # over the beginning of blocks; ZSTD has no checksum of their inside
+    data[len(data) // 2] ^= 1
     parts[0][0].write_bytes(data)
-    with pytest.raises(OutputWriteError, match=r"writing .*out\.tif failed"):
-        assemble_cog(parts, tmp_path / "out.tif", spec, tmp_path)
+    with pytest.raises(OutputWriteError, match=r"tile \d+ of .*part_0\.tif is not: the file was damaged"):
+        assemble_cog(parts, tmp_path / "out.tif", spec)
 
 
 def test_a_rename_that_fails_names_the_output(tmp_path: Path) -> None:
@@ -384,7 +414,7 @@ try:
         write_parts(folder, spec, pixels)
         path = folder / "part_0.tif"
     else:
-        path = assemble_cog(parts, folder / "made.tif", spec, folder)
+        path = assemble_cog(parts, folder / "made.tif", spec)
         sync_rename(path, folder / "out.tif")
         path = folder / "out.tif"
 except OutputWriteError as error:

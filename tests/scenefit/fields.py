@@ -1,6 +1,7 @@
 """Scenes of fields held in memory: their reflectance is partly told by their backscatter, and partly by where they lie."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -64,8 +65,8 @@ def field_scene(
 def fill_tiled(fit: SceneFit, source: ArraySource, row_edges: list[int], col_edges: list[int]) -> Reconstruction:
     """Reconstruct between the given edges, a tile each, with the halo the fit asks for."""
     mean, std = np.full_like(source.optical, np.nan), np.full_like(source.optical, np.nan)
-    for top, bottom in zip(row_edges[:-1], row_edges[1:], strict=True):
-        for left, right in zip(col_edges[:-1], col_edges[1:], strict=True):
+    for top, bottom in pairwise(row_edges):
+        for left, right in pairwise(col_edges):
             core = Window(row=top, col=left, height=bottom - top, width=right - left)
             window = core.grown(fit.halo_px, source.shape)
             part = fit(source.read(window))
