@@ -30,7 +30,8 @@ def real_data() -> Path:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where the real data is required (CI sets GEOCR_REQUIRE_REAL_DATA), a skipped real-data test is a failure."""
     report = yield
-    if report.skipped and os.environ.get("GEOCR_REQUIRE_REAL_DATA") and item.get_closest_marker("real_data"):
+    reads_it = item.get_closest_marker("real_data") is not None or "real_data" in getattr(item, "fixturenames", ())
+    if report.skipped and os.environ.get("GEOCR_REQUIRE_REAL_DATA") and reads_it:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped although the real data is required"
     return report

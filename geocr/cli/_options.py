@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 S1Units = Annotated[str, typer.Option(help="auto, db, power, amplitude or display (a picture without physical unit).")]
 S2Bands = Annotated[str | None, typer.Option(help="Names of the Sentinel-2 bands in file order, for example B02,B03,B04,B08.")]
-S2Scale = Annotated[float | None, typer.Option(help="Reflectance per DN. [default: from the file, else 0.0001]")]
-S2Offset = Annotated[float | None, typer.Option(help="Reflectance at DN 0. [default: from the file, else 0]")]
+S2Scale = Annotated[float | None, typer.Option(help="Reflectance per DN. (default: from the file, else 0.0001)")]
+S2Offset = Annotated[float | None, typer.Option(help="Reflectance at DN 0. (default: from the file, else 0)")]
 CloudMask = Annotated[str, typer.Option(help="auto, s2cloudless, scl, rule, or a raster FILE in which all but 0 is cloud.")]
 Scl = Annotated[str | None, typer.Option(help="Scene classification raster of the L2A product.")]
 MaskBufferPx = Annotated[int | None, typer.Option(help="Widen the mask by this many pixels.")]
-MaskBufferM = Annotated[float | None, typer.Option(help="Widen the mask by this many metres. [default: 60]")]
+MaskBufferM = Annotated[float | None, typer.Option(help="Widen the mask by this many metres. (default: 60)")]
 CheckpointFile = Annotated[
-    str | None, typer.Option("--checkpoint", help="Trained model (.safetensors). [default: fit on the scene itself]")
+    str | None, typer.Option("--checkpoint", help="Trained model (.safetensors). (default: fit on the scene itself)")
 ]
 TilePx = Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")]
 OverlapPx = Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N; for trained models.")]
 Precision = Annotated[str, typer.Option(help="fp32, or bf16: faster, corrections rounded to 8 bits; for trained models.")]
-Batch = Annotated[int | None, typer.Option(help="Tiles a trained model takes together. [default: 1 on a CPU, 8 on a GPU]")]
+Batch = Annotated[int | None, typer.Option(help="Tiles a trained model takes together. (default: 1 on a CPU, 8 on a GPU)")]
 Aoi = Annotated[str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")]
 Mode = Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")]
 OnError = Annotated[str, typer.Option(help="At an input block that does not decode: stop, or nodata (and say so).")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geocr.cli import _options as options
-from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
+from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_error, print_json
 
 if TYPE_CHECKING:
     from geocr.inference.batch import SceneStatus
@@ -17,7 +17,7 @@ def command(
     pairs: Annotated[
         str, typer.Argument(help="PAIRS.csv with columns s1,s2[,out]; a quoted pattern of S2 files; or a STAC item collection .json.")
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for all results. [default: beside each S2]")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for all results. (default: beside each S2)")] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
     s2_bands: options.S2Bands = None,
@@ -38,7 +38,7 @@ def command(
     uncertainty: options.Uncertainty = False,
     seed: options.Seed = 0,
     scheduler: options.Scheduler = "threads",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes to start with --scheduler processes.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes to start with --scheduler processes. (default: all cores)")] = None,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the scenes and compute nothing.")] = False,
     quiet: Quiet = False,
@@ -94,6 +94,9 @@ def _print_table(statuses: "list[SceneStatus]", *, as_json: bool, quiet: bool) -
         print_json({"scenes": [asdict(status) for status in statuses]})
         return
     if quiet:
+        for status in statuses:
+            if status.error:
+                print_error(f"{status.s2}: {status.error}")
         return
     width = max(len(status.out) for status in statuses)
     typer.secho(f"{'result':<{width}}  outcome  cloud    time", bold=True)

@@ -21,7 +21,7 @@ def command(
         typer.Argument(metavar="S1 S2", help="Sentinel-1 and Sentinel-2 rasters, in this order (with --no-s1: Sentinel-2 alone)."),
     ],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Cloud-free COG to write. [default: <S2 stem>_cloudfree.tif beside S2]")
+        Path | None, typer.Option("-o", "--out", help="Cloud-free COG to write. (default: <S2 stem>_cloudfree.tif beside S2)")
     ] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
@@ -44,10 +44,10 @@ def command(
     uncertainty: options.Uncertainty = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
     seed: options.Seed = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. (default: all cores)")] = None,
     scheduler: options.Scheduler = "threads",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Bands of rows at a time with threads [1], processes to start with processes [all cores].")
+        int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
     ] = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -217,7 +217,7 @@ def _expected(error: dict[str, Any] | None, bands: list[str]) -> list[tuple[str,
     return [
         (
             "expected error",
-            f"{error['rmse_overall']:.4f} reflectance (RMSE on {error['held_out_px']:,} clear pixels hidden for the purpose)",
+            f"{error['rmse_overall']:.4f} reflectance (RMSE on {error['held_out_px']:,} samples of clear pixels, hidden for the purpose)",
         ),
         ("by band", by_band),
     ]

@@ -101,6 +101,8 @@ class Reconstruction:
     observed; elsewhere it may be anything."""
     std: FloatArray | None = None
     """Same shape, float32, standard deviation of `mean` in reflectance, or None when the method has none."""
+    sar_share: FloatArray | None = None
+    """`(1, height, width)` float32, 1 where Sentinel-1 had a say in the value and 0 where not; None: wherever the tile has it."""
 
     def checked(self, tile: TileInput, needed: BoolArray) -> "Reconstruction":
         """Return itself after checking shapes, and that every needed pixel is finite.
@@ -112,6 +114,8 @@ class Reconstruction:
         Raises:
             ReconstructionError: On a wrong shape, or a NaN or infinity at a needed pixel.
         """
+        if self.sar_share is not None and self.sar_share.shape != (1, *tile.window.shape):
+            raise ReconstructionError(f"`sar_share` must cover its tile: expected {(1, *tile.window.shape)}, got {self.sar_share.shape}")
         for name, array in (("mean", self.mean), ("std", self.std)):
             if array is None:
                 continue

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 from geocr.config import PredictConfig
 from geocr.core.errors import GeocrError
 from geocr.inference.pairs import ScenePair
-from geocr.inference.run import predict_scene
-from geocr.inference.schedule import RETRIES, cluster_client
+from geocr.inference.run import predict_scene, usable_cores
+from geocr.inference.schedule import RETRIES, cluster_client, require_scheduler
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
 """Made now, made by an earlier batch, or not made."""
@@ -75,13 +75,14 @@ def run_batch(
 def _statuses(
     pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None
 ) -> Iterator[SceneStatus]:
+    require_scheduler(scheduler)
     if scheduler == "threads":
         for pair in pairs:
             yield process_pair(pair, config, overwrite=overwrite, threads=None)
         return
     from distributed import as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
 
-    with cluster_client(scheduler, workers or 2) as client:
+    with cluster_client(scheduler, workers or usable_cores()) as client:
         left = iter(pairs)
 
         def submit(pair: ScenePair) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
@@ -98,7 +99,7 @@ def _statuses(
 
 def process_pair(pair: ScenePair, config: PredictConfig, *, overwrite: bool, threads: int | None) -> SceneStatus:
     """One scene of a batch; never raises for what is wrong with the scene."""
-    if not overwrite and _is_done(pair):
+    if not overwrite and _is_done(pair, config):
         return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
     began = time.monotonic()
     try:
@@ -111,7 +112,7 @@ def process_pair(pair: ScenePair, config: PredictConfig, *, overwrite: bool, thr
         status = SceneStatus(
             s2=pair.s2, out=str(pair.out), outcome="failed", seconds=_since(began), error=repr(error), traceback=traceback.format_exc()
         )
-    _write_status(pair, status)
+    _write_status(pair, status, config)
     return status
 
 
@@ -119,18 +120,20 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 2)
 
 
-def _is_done(pair: ScenePair) -> bool:
+def _is_done(pair: ScenePair, config: PredictConfig) -> bool:
+    """Whether an earlier batch made this scene with the same settings."""
     try:
-        return pair.out.exists() and json.loads(status_path(pair).read_text())["outcome"] == "done"
+        status = json.loads(status_path(pair).read_text())
+        return pair.out.exists() and status["outcome"] in ("done", "kept") and status["config"] == config.model_dump(mode="json")
     except (OSError, ValueError, KeyError):
         return False
 
 
-def _write_status(pair: ScenePair, status: SceneStatus) -> None:
+def _write_status(pair: ScenePair, status: SceneStatus, config: PredictConfig) -> None:
     path = status_path(pair)
     temporary = path.with_name(path.name + ".partial")
     try:
-        temporary.write_text(json.dumps(asdict(status), indent=2))
+        temporary.write_text(json.dumps({**asdict(status), "config": config.model_dump(mode="json")}, indent=2))
         temporary.replace(path)
     except OSError:
         return  # a folder that cannot be written is why the scene failed; the status that is returned says so

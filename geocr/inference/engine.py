@@ -21,7 +21,7 @@ from geocr.grid.blend import fade
 from geocr.grid.lattice import AxisTile, Lattice
 from geocr.inference.inputs import RowStream, RowStrip, SceneTiles, cut_window
 from geocr.inference.plan import ScenePlan
-from geocr.inference.products import FinishedRows
+from geocr.inference.products import FinishedRows, sar_cover
 from geocr.inference.reconstructor import BatchReconstructor, Reconstructor
 
 _Task = TypeVar("_Task")
@@ -37,7 +37,7 @@ class _TileRow:
 
 
 _Layers: TypeAlias = list[FloatArray]
-"""The mean and, when asked for, the standard deviation: `(band, y, x)` each."""
+"""The mean, the share of SAR in it and, when asked for, the standard deviation: `(band, y, x)` each."""
 _Edge: TypeAlias = _Layers
 """The last, full-width rows of a row of tiles, over which the next row of tiles fades in."""
 
@@ -149,7 +149,8 @@ def _reconstruct(
             raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
         rows, cols = kept.slices_in(tile.window)
         std = result.std[:, rows, cols] if result.std is not None and plan.with_std else None
-        answers[i] = Reconstruction(mean=result.mean[:, rows, cols], std=std)
+        share = sar_cover(tile.sar) if result.sar_share is None else result.sar_share
+        answers[i] = Reconstruction(mean=result.mean[:, rows, cols], std=std, sar_share=share[:, rows, cols])
     return answers
 
 
@@ -238,7 +239,8 @@ class _RowMerger:
 
     def _joined(self, col: AxisTile, result: Reconstruction) -> _Layers:
         """The tile's own columns, faded with its left neighbour; keeps its right edge for the next."""
-        layers = [result.mean] if result.std is None else [result.mean, result.std]
+        parts = (result.mean, result.sar_share, result.std)
+        layers = [layer for layer in parts if layer is not None]
         layers = [layer if layer.flags.writeable else layer.copy() for layer in layers]
         if self._right is not None:
             for old, layer in zip(self._right, layers, strict=True):

@@ -12,6 +12,7 @@ from geocr.core.errors import InputError
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.reconstructor import Reconstructor
+from geocr.io.scene import Scene
 
 GPU_BATCH = 8
 """Tiles of one forward pass on a GPU; on a CPU one tile at a time stays in the caches and is faster."""
@@ -160,7 +161,7 @@ class OwnMethod:
         return self.reconstructor
 
 
-def choose_method(config: PredictConfig, tiles: SceneTiles, own: Reconstructor | None = None) -> tuple[Method, SceneTiles]:
+def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None = None) -> tuple[Method, Scene]:
     """The method that the settings ask for, and the scene as it reads it (without Sentinel-1 where a model uses none).
 
     Raises:
@@ -184,10 +185,10 @@ def choose_method(config: PredictConfig, tiles: SceneTiles, own: Reconstructor |
 
         checkpoint = load_checkpoint(config.checkpoint)
         if not checkpoint.header.spec.sar_bands:
-            tiles = replace(tiles, scene=replace(tiles.scene, sar=None, sar_bands=()))
+            scene = replace(scene, sar=None, sar_bands=())
         device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         reconstructor = NeuralReconstructor.from_checkpoint(
-            checkpoint, tiles.scene, device=device, precision=config.precision, tile_px=config.tile_px, overlap_px=config.overlap_px
+            checkpoint, scene, device=device, precision=config.precision, tile_px=config.tile_px, overlap_px=config.overlap_px
         )
         method = CheckpointMethod(reconstructor=reconstructor, batch=config.batch or (GPU_BATCH if device.startswith("cuda") else 1))
     if config.uncertainty and not method.has_std:
@@ -195,4 +196,4 @@ def choose_method(config: PredictConfig, tiles: SceneTiles, own: Reconstructor |
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "
             f"or use the default method (no --checkpoint) or a model with a variance head"
         )
-    return method, tiles
+    return method, scene

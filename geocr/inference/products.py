@@ -69,25 +69,30 @@ class FinishedRows:
             strip: Input pixels of the block; its rows are the rows of this object.
             observed: `(band, y, x)`, True where a band holds a value.
             needed: `(y, x)`, True where a pixel is to be replaced; must be valid there.
-            filled: Mean and, with uncertainty, standard deviation of the block in reflectance, `(band, y, x)`; None where
-                nothing is needed.
+            filled: Mean of the block in reflectance, share of SAR in it, and with uncertainty its standard deviation, `(band, y, x)`
+                each; None where nothing is needed.
         """
         cols = slice(strip.window.col, strip.window.col_stop)
         self.scene[:, :, cols] = strip.dn
         np.logical_or.reduce(observed, axis=0, out=self.provenance[0, :, cols], dtype=bool)  # NODATA is 0 and OBSERVED is 1
         if self.std is not None:
-            self.std[:, :, cols] = np.where(self.provenance[0, :, cols], np.uint16(0), np.uint16(STD_NODATA))
+            self.std[:, :, cols] = np.where(observed, np.uint16(0), np.uint16(STD_NODATA))
         if filled is None or not needed.any():
             return
-        with_sar: BoolArray = np.logical_or.reduce(np.isfinite(strip.sar), axis=0)  # all False without Sentinel-1
-        kinds = np.where(with_sar, np.uint8(Provenance.RECONSTRUCTED_WITH_SAR), np.uint8(Provenance.RECONSTRUCTED_WITHOUT_SAR))
+        kinds = np.where(filled[1][0] > 0.5, np.uint8(Provenance.RECONSTRUCTED_WITH_SAR), np.uint8(Provenance.RECONSTRUCTED_WITHOUT_SAR))
         np.copyto(self.provenance[0, :, cols], kinds, where=needed)
         scale = strip.scene.scale
         for band, seen in enumerate(observed):
             put = seen & needed
             np.copyto(self.scene[band, :, cols], scale.to_dn(filled[0][band]), where=put)
             if self.std is not None:
-                np.copyto(self.std[band, :, cols], _quantise_std(filled[1][band], std_scale(strip.scene)), where=put)
+                np.copyto(self.std[band, :, cols], _quantise_std(filled[2][band], std_scale(strip.scene)), where=put)
+
+
+def sar_cover(sar: FloatArray) -> FloatArray:
+    """`(1, y, x)` float32: 1 where every SAR band is there, 0 elsewhere and in a scene without Sentinel-1."""
+    seen = np.isfinite(sar).all(axis=0) if len(sar) else np.zeros(sar.shape[1:], bool)
+    return seen[None].astype(np.float32)
 
 
 def std_scale(scene: Scene) -> float:

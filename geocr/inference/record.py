@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,16 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
         "GEOCR_METHOD": json.dumps(facts, sort_keys=True),
         "GEOCR_INPUT_S2": Path(scene.optical.path).name,
         "GEOCR_INPUT_S1": Path(scene.sar.path).name if scene.sar is not None else "none",
-        "GEOCR_CLOUD_MASK": json.dumps(prepared.mask.describe(), sort_keys=True),
+        "GEOCR_CLOUD_MASK": json.dumps(_without_folders(prepared.mask.describe()), sort_keys=True),
         "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
-        "GEOCR_PARAMETERS": prepared.config.model_dump_json(exclude_none=True),
+        "GEOCR_PARAMETERS": json.dumps(_without_folders(prepared.config.model_dump(mode="json", exclude_none=True)), sort_keys=True),
         "ATTRIBUTION": attribution(scene),
     }
+
+
+def _without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Paths cut to their names: where files lay on one machine says nothing on another, and equal runs give equal bytes."""
+    return {key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value for key, value in facts.items()}
 
 
 def attribution(scene: Scene) -> str:

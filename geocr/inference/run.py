@@ -15,7 +15,7 @@ from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.record import fingerprint_of, product_specs, summarise
-from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster
+from geocr.inference.schedule import SceneJob, cluster_client, require_scheduler, run_here, run_on_cluster
 from geocr.io.cog import assemble_cog, sync_rename, write_category_names
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
@@ -44,7 +44,7 @@ def plan_run(
         GeocrError: As `predict_scene`.
     """
     with rasterio.Env(**GDAL_OPTIONS):
-        return prepare_scene(s2, s1, config or PredictConfig(), threads=threads or _cores(), progress=progress).describe()
+        return prepare_scene(s2, s1, config or PredictConfig(), threads=threads or usable_cores(), progress=progress).describe()
 
 
 def predict_scene(
@@ -87,8 +87,9 @@ def predict_scene(
     paths = OutputPaths.beside(Path(out) if out is not None else default_output(s2))
     wanted = [paths.scene, paths.provenance] + [paths.std] * config.uncertainty
     require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
+    require_scheduler(scheduler)
     with rasterio.Env(**GDAL_OPTIONS):
-        threads = threads or (_cores() if scheduler == "threads" else 1)
+        threads = threads or (usable_cores() if scheduler == "threads" else 1)
         prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
         fitted = _reconstructor(prepared, progress)
@@ -101,7 +102,8 @@ def predict_scene(
     return PredictResult(scene=paths.scene, provenance=paths.provenance, std=paths.std if config.uncertainty else None, summary=summary)
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -148,7 +150,7 @@ def _write_bands(
         computed += tiles
         progress.advance(sum(band.row <= row.keep_start < band.stop for row in plan.lattice.rows) * len(plan.lattice.cols))
 
-    with cluster_client(scheduler, workers or _cores()) as client:
+    with cluster_client(scheduler, workers or usable_cores()) as client:
         run_on_cluster(job, manifest, client, on_band=on_band)
     return computed
 

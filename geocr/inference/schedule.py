@@ -119,6 +119,18 @@ def run_here(job: SceneJob, manifest: Manifest, *, workers: int, on_tile: Callab
         raise
 
 
+def require_scheduler(scheduler: str) -> None:
+    """Refuse what can be no scheduler, before anything is computed.
+
+    Raises:
+        InputError: With what can be one.
+    """
+    if scheduler not in ("threads", "processes") and "://" not in scheduler and not scheduler.endswith(".json"):
+        raise InputError(
+            f"--scheduler must be threads, processes, the address of a running Dask scheduler (tcp://host:8786) or its .json file, got {scheduler!r}"
+        )
+
+
 @contextmanager
 def cluster_client(scheduler: str, workers: int) -> "Iterator[Client]":
     """Connect to a cluster, or start one of worker processes on this machine.

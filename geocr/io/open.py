@@ -205,7 +205,7 @@ def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarRe
 def _name_s1_bands(source: DatasetReader, path: str) -> tuple[tuple[int, ...], tuple[str, ...], list[str]]:
     if source.count not in (1, 2):
         raise BandError(
-            f"Sentinel-1 must have two bands (VV, VH) or one; {path} has {source.count}; "
+            f"Sentinel-1 must have two bands (VV, VH) or one; {path} has {source.count}; the order is Sentinel-1, then Sentinel-2; else "
             f"write a copy with the two, for example `rio stack {Path(path).name} --bidx 1,2 -o s1.tif`"
         )
     described = [canonical_s1_band(text) if text else None for text in source.descriptions]

@@ -59,7 +59,8 @@ def halve(pixels: NumberArray, *, nodata: float | None, resampling: Resampling) 
         piece = pixels[first : first + _PIECE_ROWS]
         if piece.shape[0] % 2 or cols % 2:  # a pixel that counts twice beside itself does not change a mean
             piece = np.pad(piece, ((0, piece.shape[0] % 2), (0, cols % 2)), mode="edge")
-        halved[first // 2 : (first + _PIECE_ROWS) // 2] = _average(piece, empty)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite floats stay what arithmetic makes of them
+            halved[first // 2 : (first + _PIECE_ROWS) // 2] = _average(piece, empty)
     return halved
 
 
@@ -85,6 +86,8 @@ def _average(pixels: NumberArray, nodata: "np.number[Any] | None") -> NumberArra
         total = _sum_squares(pixels, _sum_dtype(pixels.dtype))
         mean = total / 4 if floating else (total + 2) >> 2
         return _beside_nodata(mean.astype(pixels.dtype), nodata)
+    if empty.all():
+        return np.full((pixels.shape[0] // 2, pixels.shape[1] // 2), nodata, pixels.dtype)
     count = _sum_squares(empty.view(np.uint8) ^ 1, np.dtype(np.uint8)).astype(_sum_dtype(pixels.dtype))
     total = _sum_squares(np.where(empty, pixels.dtype.type(0), pixels), _sum_dtype(pixels.dtype))
     some = np.maximum(count, 1)
@@ -103,7 +106,7 @@ def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _sum_squares(pixels: NumberArray, dtype: np.dtype[Any]) -> NumberArray:
     rows: NumberArray = pixels[0::2].astype(dtype)
-    rows += pixels[1::2]
+    np.add(rows, pixels[1::2], out=rows, casting="unsafe")
     total: NumberArray = rows[:, 0::2] + rows[:, 1::2]
     return total
 

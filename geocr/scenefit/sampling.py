@@ -22,6 +22,8 @@ _CORE_PX = 512
 _HOLES = 10
 """Holes over all windows, at least three in each."""
 _BLOCKS_PER_HOLE = 24
+_SQUARE_PX = 128
+"""Side of the squares that are left out together: as wide as clouds, so that a square's inside is as foreign to the fit as a cloud's."""
 _STATISTICS_WINDOWS = 6
 """Along each axis; windows of 128 pixels from which units are measured."""
 
@@ -241,12 +243,12 @@ def split_places(place: NumberArray, parts: int, rng: np.random.Generator) -> Nu
         rng: Source of chance.
 
     Returns:
-        `(n,)` int64, 0 to `parts - 1`. Squares have 64 pixels; fewer where the pixels span too few squares to divide.
+        `(n,)` int64, 0 to `parts - 1`. Squares have sides of 128 pixels; smaller where the pixels span too few to divide.
     """
-    side = BLOCK_PX
+    side = _SQUARE_PX
     while True:
         squares, index, held = np.unique(place // side, axis=0, return_inverse=True, return_counts=True)
-        if len(squares) >= 4 * parts or side <= 4:
+        if len(squares) > parts or side <= 4:
             break
         side //= 2
     order = rng.permutation(len(squares))

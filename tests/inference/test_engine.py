@@ -140,9 +140,8 @@ def test_observed_pixels_stay_and_every_pixel_is_accounted_for(tmp_path: Path, s
     np.testing.assert_array_equal(out["provenance"][0], expected)
     np.testing.assert_array_equal(out["scene"][:, ~replaced], world.dn[:, ~replaced])
     np.testing.assert_array_equal(out["scene"] == 0, world.dn == 0)
-    np.testing.assert_array_equal(out["std"][:, valid & ~replaced], 0)
-    np.testing.assert_array_equal(out["std"][:, ~valid], STD_NODATA)
-    np.testing.assert_array_equal(out["std"][world.dn * replaced > 0], 100)
+    seen = world.dn != 0
+    np.testing.assert_array_equal(out["std"], np.where(seen, np.where(replaced, 100, 0), STD_NODATA))
 
 
 @worlds
@@ -263,6 +262,19 @@ def test_a_wrong_shape_from_a_reconstructor_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ReconstructionError, match=r"expected \(3, .*got \(1, "):
         world.run(Narrow(TileSpec(size_px=16)))
+
+
+def test_a_reconstructor_may_say_where_it_used_sar(tmp_path: Path) -> None:
+    world = make_world(tmp_path, shape=(60, 60), seed=1)
+
+    class LeftOnly(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            share = np.broadcast_to(np.arange(tile.window.col, tile.window.col_stop) < 30, tile.window.shape).astype(np.float32)
+            return Reconstruction(mean=tile.optical, std=np.ones_like(tile.optical), sar_share=share[None])
+
+    provenance = world.run(LeftOnly(TileSpec(size_px=16, overlap_px=4)))["provenance"][0]
+    replaced = world.mask & (world.dn != 0).any(axis=0)
+    np.testing.assert_array_equal(provenance[replaced], np.where(np.arange(60) < 30, 2, 3)[None].repeat(60, axis=0)[replaced])
 
 
 def test_a_missing_standard_deviation_is_refused(tmp_path: Path) -> None:
