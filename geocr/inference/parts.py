@@ -23,6 +23,7 @@ from geocr.grid.lattice import Lattice
 from geocr.inference.plan import RowBand
 from geocr.inference.products import FinishedRows
 from geocr.inference.seam import SeamCounter, SeamSums
+from geocr.io.failure import naming_failure
 from geocr.io.part import PartWriter
 from geocr.io.spec import RasterSpec
 
@@ -63,7 +64,8 @@ class Manifest:
         self.records = finished_bands(folder, fingerprint)
         if not self.records and folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with naming_failure(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._write()
 
     def add(self, record: BandRecord) -> None:
@@ -75,8 +77,9 @@ class Manifest:
     def _write(self) -> None:
         content = {"fingerprint": self.fingerprint, "bands": [asdict(record) for record in self.records.values()]}
         temporary = self.folder / "manifest.json.partial"
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self.folder / _MANIFEST)
+        with naming_failure(self.folder / _MANIFEST):
+            temporary.write_text(json.dumps(content))
+            temporary.replace(self.folder / _MANIFEST)
 
     def pixels(self) -> Counter[str]:
         """Pixels by provenance class over all finished bands."""

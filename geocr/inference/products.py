@@ -91,7 +91,7 @@ class FinishedRows:
 
 def sar_cover(sar: FloatArray) -> FloatArray:
     """`(1, y, x)` float32: 1 where every SAR band is there, 0 elsewhere and in a scene without Sentinel-1."""
-    seen = np.isfinite(sar).all(axis=0) if len(sar) else np.zeros(sar.shape[1:], bool)
+    seen: BoolArray = np.logical_and.reduce(np.isfinite(sar), axis=0) if len(sar) else np.zeros(sar.shape[1:], bool)
     return seen[None].astype(np.float32)
 
 

@@ -22,7 +22,7 @@ from geocr.scenefit.threads import one_core
 _FOLDS = 3
 _MIN_LESSONS = 500
 """Hidden pixels below which nothing can be learnt and tested."""
-_CAUTION_SQUARES = 4.0
+_CAUTION_SQUARES = 6.0
 """Squares of 64 x 64 pixels that a scene must have many times over before its own errors tell the whole story."""
 
 

@@ -140,12 +140,7 @@ def test_other_settings_do_not_go_on_from_here(tall: Tall, net: Path) -> None:
     assert scratch(files) == []
 
 
-NO_MANIFEST = pytest.mark.xfail(reason="the manifest is written without naming its failure (inference/parts.py)", strict=True)
-
-
-@pytest.mark.parametrize(
-    "share", [pytest.param(0.0, marks=[SLOW, NO_MANIFEST]), pytest.param(0.1, marks=SLOW), 0.6, pytest.param(0.999, marks=SLOW)]
-)
+@pytest.mark.parametrize("share", [pytest.param(0.0, marks=SLOW), pytest.param(0.1, marks=SLOW), 0.6, pytest.param(0.999, marks=SLOW)])
 def test_a_full_disk_is_said_and_the_next_run_goes_on(tall: Tall, net: Path, share: float) -> None:
     files = tall.files
     command = files.arguments("--checkpoint", net)

@@ -1,5 +1,6 @@
 """Overviews are means of what was observed, pixel by pixel what a slow reference says, however rows are cut."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,6 @@ def test_shapes_of_levels(side: int) -> None:
     shapes = level_shapes((side, 7))
     assert shapes[0] == (side, 7)
     assert len(shapes) == len(overview_factors((side, 7))) + 1
-    assert all(fine[0] == 2 * coarse[0] - fine[0] % 2 for fine, coarse in zip(shapes, shapes[1:], strict=False))
+    assert all(fine[0] == 2 * coarse[0] - fine[0] % 2 for fine, coarse in itertools.pairwise(shapes))
     assert 2 ** (len(shapes) - 1) <= LARGEST_FACTOR
     assert level_shapes((side, 7), rows=1) == [(1, -(-7 // 2**level)) for level in range(len(shapes))]
