@@ -50,12 +50,10 @@ def _tags_xml(tags: Mapping[str, str]) -> str:
 
 
 def _band_xml(number: int, spec: RasterSpec, height: int, tags: Mapping[str, str]) -> str:
-    facts = [_tags_xml(tags)]
+    facts = [_tags_xml(tags), _nodata_xml(spec)]
     description = spec.descriptions[number - 1]
     if description:
         facts.append(f"<Description>{escape(description)}</Description>")
-    if spec.nodata is not None:
-        facts.append(f"<NoDataValue>{spec.nodata!r}</NoDataValue>")
     if (spec.scale, spec.offset) != (1.0, 0.0):
         facts.append(f"<Offset>{spec.offset!r}</Offset><Scale>{spec.scale!r}</Scale>")
     if spec.categories:
@@ -69,9 +67,16 @@ def _band_xml(number: int, spec: RasterSpec, height: int, tags: Mapping[str, str
 def _overview_xml(number: int, spec: RasterSpec, shape: tuple[int, int]) -> str:
     """An empty raster inside the raster: GDAL's own virtual overviews would round sizes down, and a last row would have no overview."""
     rows, cols = shape
-    bands = "".join(f'<VRTRasterBand dataType="{_gdal_type(spec.dtype)}" band="{band}"/>' for band in range(1, spec.count + 1))
+    facts = _nodata_xml(spec)  # without it GDAL would write tiles of zeros where nodata is something else
+    bands = "".join(
+        f'<VRTRasterBand dataType="{_gdal_type(spec.dtype)}" band="{band}">{facts}</VRTRasterBand>' for band in range(1, spec.count + 1)
+    )
     empty = f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}">{bands}</VRTDataset>'
     return f'<Overview><SourceFilename relativeToVRT="0">{escape(empty)}</SourceFilename><SourceBand>{number}</SourceBand></Overview>'
+
+
+def _nodata_xml(spec: RasterSpec) -> str:
+    return "" if spec.nodata is None else f"<NoDataValue>{spec.nodata!r}</NoDataValue>"
 
 
 def _gdal_type(dtype: str) -> str:

@@ -149,3 +149,8 @@ def test_shapes_of_levels(side: int) -> None:
     assert all(fine[0] == 2 * coarse[0] - fine[0] % 2 for fine, coarse in itertools.pairwise(shapes))
     assert 2 ** (len(shapes) - 1) <= LARGEST_FACTOR
     assert level_shapes((side, 7), rows=1) == [(1, -(-7 // 2**level)) for level in range(len(shapes))]
+
+
+def test_the_coarsest_level_of_the_largest_scenes() -> None:
+    assert overview_factors((262_144, 1))[-1] == 512
+    assert overview_factors((262_145, 1))[-1] == overview_factors((10**6, 1))[-1] == LARGEST_FACTOR == 1024

@@ -42,6 +42,15 @@ def test_every_tile_is_in_its_place(tmp_path: Path) -> None:
         assert [np.unique(dataset.read(band)).tolist() for band in (1, 2)] == [[100], [110]]
 
 
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", None), ("uint16", 0), ("uint16", 65535), ("float32", np.nan), ("int16", -9999)])
+def test_a_skeleton_has_no_tile(tmp_path: Path, dtype: str, nodata: float | None) -> None:
+    path = tmp_path / "a.tif"
+    write_skeleton(path, make_spec((1100, 700), dtype=dtype, nodata=nodata), row=0, height=1100)
+    with path.open("rb") as stream:
+        assert all(set(field.read(stream)) == {0} for image in TileAppender(stream).images for field in (image.offsets, image.sizes))
+    assert path.stat().st_size < 4096
+
+
 @pytest.mark.parametrize("sealed", [True, False])
 def test_what_lies_around_a_tile(tmp_path: Path, sealed: bool) -> None:
     path = tmp_path / "a.tif"
