@@ -13,6 +13,7 @@ Data: `../shared/data`, or the folder in GEOCR_TEST_DATA.
 import argparse
 import os
 import platform
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,18 +24,20 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.fill import fillnodata
 from scipy import ndimage
 
 from geocr import __version__
-from geocr.clouds.morphology import dilate_disc
 from geocr.clouds.s2cloudless import S2CloudlessDetector
-from geocr.clouds.shadow import dark_land, find_shadows, measure_darkness, shadow_bands
+from geocr.clouds.selection import make_cloud_mask
 from geocr.core.bands import S2_BANDS
 from geocr.core.errors import TooFewClearPixelsError
 from geocr.core.types import BoolArray, FloatArray, TileInput, Window
+from geocr.io.open import open_scene
 from geocr.metrics.pixels import mae_of, psnr_db, sam_deg
 from geocr.scenefit import fit_scene
 
@@ -79,7 +82,7 @@ class Hidden:
             optical=optical,
             sar=self.sar[:, rows, cols],
             cloud_mask=self.cloud[rows, cols],
-            valid=np.isfinite(optical).any(axis=0),
+            valid=np.logical_or.reduce(np.isfinite(optical), axis=0),
         )
 
 
@@ -264,14 +267,19 @@ def real_part() -> Iterator[str]:
 
 
 def real_clouds(optical: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """Clouds by s2cloudless on 10 m pixels; and these with shadows and a rim of 60 m, which is what is hidden."""
+    """Clouds by s2cloudless on 10 m pixels; and geocr's default mask, with shadows and a rim of 60 m, which is what is hidden."""
     detector = S2CloudlessDetector()
-    bands = dict(zip(S2_BANDS, optical, strict=True))
     valid = np.ones(optical.shape[1:], bool)
-    cloud = detector.outline(detector.score(bands, valid), valid, 10.0)
-    dark = dark_land(measure_darkness(bands, shadow_bands(tuple(S2_BANDS))), ~cloud)
-    shadow = np.zeros_like(cloud) if dark is None else find_shadows(cloud, dark, resolution_m=10.0, step=None)
-    return cloud, dilate_disc(cloud | shadow, 6)
+    cloud = detector.outline(detector.score(dict(zip(S2_BANDS, optical, strict=True)), valid), valid, 10.0)
+    height, width = cloud.shape
+    profile = {"driver": "GTiff", "count": len(optical), "height": height, "width": width, "dtype": "uint16"}
+    profile |= {"crs": CRS.from_epsg(32633), "transform": Affine(10, 0, 499_980, 0, -10, 5_300_040)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "cloudy.tif")
+        with rasterio.open(path, "w", **profile) as dataset:  # the triplets have no georeference, and a scene needs one
+            dataset.write(np.round(optical * 1e4).astype(np.uint16))
+        mask = make_cloud_mask(open_scene(path), "s2cloudless")
+        return cloud, mask.read(Window(row=0, col=0, height=height, width=width)) | cloud
 
 
 def main() -> None:

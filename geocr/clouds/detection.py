@@ -6,9 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from geocr.clouds.darkness import Darkness, empty_darkness, measure_darkness, relative_darkness, shadow_bands
 from geocr.clouds.mask import MaskRequest
 from geocr.clouds.morphology import dilate_disc, drop_specks
-from geocr.clouds.shadow import Darkness, dark_land, find_shadows, measure_darkness, shadow_bands
+from geocr.clouds.shadow import find_shadows
 from geocr.clouds.sun import SunAngle
 from geocr.clouds.working import CoarseMask, WorkingGrid, plan_working_grid
 from geocr.core.types import BoolArray, FloatArray, Window
@@ -115,15 +116,7 @@ def _survey(scene: Scene, detector: Detector, working: WorkingGrid) -> _Survey:
     bands = tuple(band for band in scene.bands if band in detector.bands or band in dark_bands)
     needed = np.array([band in detector.bands for band in bands])
     score, valid = np.zeros(working.shape, np.float32), np.zeros(working.shape, bool)
-    darkness = (
-        Darkness(
-            infrared=np.zeros(working.shape, np.float32),
-            blue=np.zeros(working.shape, np.float32) if "B02" in dark_bands else None,
-            water=np.zeros(working.shape, bool),
-        )
-        if dark_bands
-        else None
-    )
+    darkness = empty_darkness(working.shape, dark_bands) if dark_bands else None
     block_width = scene.optical.handle.block_shapes[0][1]
     for window, coarse in working.chunks(bands=len(bands), block_width=block_width):
         mean, seen = block_mean(scene.read_reflectance(window, bands), working.factor)
@@ -133,9 +126,9 @@ def _survey(scene: Scene, detector: Detector, working: WorkingGrid) -> _Survey:
         score[here] = detector.score(pixels, valid[here])
         if darkness is not None:
             part = measure_darkness(pixels, dark_bands)
-            darkness.infrared[here], darkness.water[here] = part.infrared, part.water
-            if darkness.blue is not None and part.blue is not None:
-                darkness.blue[here] = part.blue
+            darkness.infrared[here], darkness.nir[here] = part.infrared, part.nir
+            if darkness.green is not None and part.green is not None:
+                darkness.green[here] = part.green
     return _Survey(score=score, valid=valid, darkness=darkness)
 
 
@@ -148,18 +141,18 @@ def _shadows(cloud: BoolArray, survey: _Survey, scene: Scene, working: WorkingGr
     none = np.zeros_like(cloud)
     if survey.darkness is None:
         return none, f"Cloud shadows are not looked for: that takes B08 or B8A, and the scene has {', '.join(scene.bands)}."
-    dark = dark_land(survey.darkness, survey.valid & ~cloud)
-    if dark is None:
+    darkness = relative_darkness(survey.darkness, cloud, survey.valid, resolution_m=working.resolution_m)
+    if darkness is None:
         return none, "Cloud shadows are not looked for: there is too little clear land to tell what is dark."
     if sun is None:
-        return find_shadows(cloud, dark, resolution_m=working.resolution_m, step=None), (
+        return find_shadows(cloud, darkness, survey.valid, resolution_m=working.resolution_m, step=None), (
             "Cloud shadows are dark land within 1 km of a cloud, on any side, as the sun's place is not known."
         )
     rows, cols = sun.shadow_step(scene.grid)
     step = rows / working.factor, cols / working.factor
-    return find_shadows(cloud, dark, resolution_m=working.resolution_m, step=step), (
+    return find_shadows(cloud, darkness, survey.valid, resolution_m=working.resolution_m, step=step), (
         f"Cloud shadows are dark land where a sun {sun.zenith_deg:.0f} degrees from the zenith, at azimuth {sun.azimuth_deg:.0f}, "
-        "throws the shadow of clouds up to 4 km high."
+        "throws the shadow of clouds up to 4 km high, and less dark land where the outline of the clouds fits."
     )
 
 

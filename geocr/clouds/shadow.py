@@ -11,7 +11,7 @@ REACH_M = 1000.0
 """Without the sun's place: how far from a cloud a shadow may lie, on any side. On T33TWM (SCL as truth) and six
 SEN12MS-CR triplets (darker than on the clear date as truth), 2 km found hardly more shadows than 1 km and, under
 few clouds, two and a half times as much dark forest; 500 m lost a third of the shadows."""
-DARK_NEAR, DARK_POSSIBLE, DARK_MATCHED = 0.4, 0.45, 0.2
+DARK_NEAR, DARK_POSSIBLE, DARK_MATCHED = 0.35, 0.45, 0.2
 """Least relative darkness of a shadow near a cloud, where the sun may throw one, and where the cloud's outline fits:
 the better the place is known, the less the light has to tell."""
 SMOOTHING_M = 50.0

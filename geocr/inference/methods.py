@@ -176,6 +176,10 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
             raise InputError(
                 "--tile, --overlap, --batch and --precision are settings of a trained model; without --checkpoint leave them out"
             )
+        if config.mode == "full":
+            raise InputError(
+                "--mode full rewrites every pixel with a trained model; the default method fills clouds only: add --checkpoint FILE or leave --mode out"
+            )
         method = SceneFitMethod(seed=config.seed)
     else:
         import torch  # noqa: PLC0415 - imported when a method is chosen, not with the engine

@@ -95,8 +95,8 @@ class SceneFit:
             tile: Its window begins at a multiple of `alignment_px`, and ends at one or with the scene.
 
         Returns:
-            Mean and standard deviation, `(bands, h, w)` float32 reflectance, at every pixel of each block of 64 x 64 that holds
-            a cloudy pixel. Elsewhere, and in the outer `halo_px` (except at the scene's border): the observation and zero.
+            Mean and standard deviation, `(bands, h, w)` float32 reflectance, and where SAR was used, at every pixel of each block of
+            64 x 64 that holds a cloudy pixel. Elsewhere, and in the outer `halo_px` (except at the scene's border): the observation and zero.
 
         Raises:
             ReconstructionError: When the tile is not aligned, or has other bands than the scene.
@@ -104,13 +104,14 @@ class SceneFit:
         self._check(tile)
         mean = np.nan_to_num(tile.optical, nan=0.0)
         std = np.zeros_like(mean)
+        sar_share = np.zeros((1, *tile.window.shape), np.float32)
         blocks = self._cloudy_blocks(tile)
         if blocks:
             context = build_context(tile, self.scaling.clear(tile), self.scaling, self.coarse)
             with one_core(), torch.inference_mode():
                 for row, col in blocks:
-                    self._fill_block(context, row, col, mean, std)
-        return Reconstruction(mean=mean, std=std)
+                    self._fill_block(context, row, col, (mean, std, sar_share))
+        return Reconstruction(mean=mean, std=std, sar_share=sar_share)
 
     def _check(self, tile: TileInput) -> None:
         window = tile.window
@@ -142,7 +143,8 @@ class SceneFit:
             if needed[row : row + BLOCK_PX, col : col + BLOCK_PX].any()
         ]
 
-    def _fill_block(self, context: TileContext, row: int, col: int, mean: FloatArray, std: FloatArray) -> None:
+    def _fill_block(self, context: TileContext, row: int, col: int, layers: tuple[FloatArray, FloatArray, FloatArray]) -> None:
+        mean, std, sar_share = layers
         features = block_features(context, row, col)
         filled, sure = self._predict(self.full, features)
         if self.blind is not None and not features.has_sar.all():
@@ -154,6 +156,8 @@ class SceneFit:
         inside = np.s_[:, :height, :width]
         mean[live, row : row + height, col : col + width] = filled.reshape(-1, BLOCK_PX, BLOCK_PX)[inside]
         std[live, row : row + height, col : col + width] = sure.reshape(-1, BLOCK_PX, BLOCK_PX)[inside]
+        if self.blind is not None:  # else the one branch there is knows no SAR
+            sar_share[:, row : row + height, col : col + width] = features.has_sar.reshape(-1, BLOCK_PX, BLOCK_PX)[inside]
 
     def _predict(self, filler: Filler, features: BlockFeatures) -> tuple[FloatArray, FloatArray]:
         correction = filler.branch(features.values)

@@ -68,6 +68,9 @@ def test_any_number_of_bands(bands: int, sar_bands: int) -> None:
     assert np.isfinite(mean).all()
     assert rmse(source, truth, mean) < mean_fill_rmse(source, truth)
     assert (fit.blind is None) == (sar_bands == 0)
+    share = fit(source.whole()).sar_share
+    assert share is not None
+    assert bool(share.any()) == (sar_bands > 0)
 
 
 def test_missing_data_stays_local() -> None:
@@ -86,6 +89,12 @@ def test_missing_data_stays_local() -> None:
     assert np.isfinite(result.std).all()
     blind = source.cloud.copy()
     blind[:, :180] = False
+    assert result.sar_share is not None
+    assert not result.sar_share[0][blind].any()
+    covered = source.cloud.copy()
+    covered[:, 160:] = False
+    covered[30:53, 30:53] = False
+    assert result.sar_share[0][covered].all()
     error = np.abs(result.mean - truth)
     assert error[:, blind].mean() > error[:, source.cloud & ~blind].mean()
     assert result.std[:, blind].mean() > result.std[:, source.cloud & ~blind].mean()
