@@ -22,6 +22,15 @@ def test_probabilities_are_those_of_the_reference_package() -> None:
     assert got.std() > 0.05
 
 
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = dict(zip(TEN, np.random.default_rng(4).uniform(0, 0.7, (10, 30, 41)).astype(np.float32), strict=True))
+    valid = np.random.default_rng(5).random((30, 41)) < 0.7
+    whole = S2CloudlessDetector().score(pixels, valid)
+    for strip in (1, 97, int(valid.sum()) - 1, int(valid.sum())):
+        monkeypatch.setattr(s2cloudless, "PREDICT_PIXELS", strip)
+        np.testing.assert_array_equal(S2CloudlessDetector().score(pixels, valid), whole)
+
+
 class RecordingTrees:
     """Stands in for the model and keeps what it is shown."""
 

@@ -7,7 +7,6 @@ from rasterio.crs import CRS
 
 from geocr.clouds import working
 from geocr.clouds.selection import make_cloud_mask
-from geocr.clouds.shadow import CLOUD_HEIGHTS_M, Darkness, dark_land, project_clouds, shadow_bands
 from geocr.clouds.sun import SunAngle, sun_from_arguments, sun_from_tags
 from geocr.core.errors import InputError
 from geocr.io.grid import SceneGrid
@@ -38,17 +37,6 @@ def test_low_suns_throw_longer_shadows_and_degrees_are_metres() -> None:
     assert step == pytest.approx((0, -(3**0.5) / (2e-4 * 111_195 * 0.5)), rel=2e-3, abs=1e-4)
     flipped = grid_at(UTM, Affine(10, 0, 499_980, 0, 10, 5_300_040))
     assert SunAngle(zenith_deg=45, azimuth_deg=180).shadow_step(flipped)[0] == pytest.approx(0.1, abs=6e-4)
-
-
-def test_projection_covers_the_heights_and_no_more() -> None:
-    cloud = np.zeros((5, 600), bool)
-    cloud[2, 550] = True
-    region = project_clouds(cloud, (0.0, -0.1))
-    low, high = (round(height * 0.1) for height in CLOUD_HEIGHTS_M)
-    expected = np.zeros_like(cloud)
-    expected[2, 550 - high : 550 - low + 1] = True
-    np.testing.assert_array_equal(region, expected)
-    assert not project_clouds(cloud, (0.9, 0.0)).any()  # thrown out of the scene
 
 
 def two_dark_spots(folder: Path, *, tags: dict[str, str] | None = None, bands: tuple[str, ...] = RULE):  # noqa: ANN201
@@ -116,45 +104,12 @@ def test_water_is_no_shadow(tmp_path: Path) -> None:
     assert found[east].mean() > 0.9
 
 
-def test_darkness_by_the_published_fractions() -> None:
-    infrared = np.full((20, 20), 0.4, np.float32)
-    infrared[:10] = 0.2  # least 0.2, mean 0.3019: cut 0.2764
-    infrared[0, :5] = 0.275
-    infrared[1, :5] = 0.278
-    blue = np.full_like(infrared, 0.05)
-    blue[10:] = 0.11  # least 0.05, mean 0.0827: cut 0.0773
-    blue[2, :] = 0.0765
-    blue[3, :] = 0.0778
-    clear = np.ones(infrared.shape, bool)
-    dark = dark_land(Darkness(infrared=infrared, blue=blue, water=~clear), clear)
-    assert dark is not None
-    assert dark[0, :5].all()
-    assert not dark[1, :5].any()
-    assert dark[2].all()
-    assert not dark[3].any()
-    assert not dark[10:].any()
-    alone = dark_land(Darkness(infrared=infrared, blue=None, water=~clear), clear)
-    assert alone is not None
-    assert alone[3].all()
-
-
 def test_too_little_land_tells_nothing(tmp_path: Path) -> None:
-    field = np.full((10, 10), 0.3, np.float32)
-    water = np.zeros((10, 10), bool)
-    assert dark_land(Darkness(infrared=field, blue=None, water=water), np.ones((10, 10), bool)) is not None
-    water[0, 0] = True
-    assert dark_land(Darkness(infrared=field, blue=None, water=water), np.ones((10, 10), bool)) is None
     shape = (40, 40)
     scene = scene_of(tmp_path, paint(shape, RULE, cloud=np.ones(shape, bool)), RULE)
     mask = make_cloud_mask(scene, "rule")
     assert mask.read(scene.grid.window).all()
     assert any("too little clear land" in note for note in mask.notes)
-
-
-def test_bands_shadows_are_told_by() -> None:
-    assert shadow_bands(("B02", "B03", "B08", "B8A", "B11", "B12")) == ("B08", "B02", "B03", "B11")
-    assert shadow_bands(("B8A", "B03")) == ("B8A", "B03")
-    assert shadow_bands(("B04", "B03", "B02")) == ()
 
 
 def test_without_infrared_shadows_are_not_looked_for(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class ArraySource:
             optical=optical,
             sar=self.sar[:, rows, cols],
             cloud_mask=self.cloud[rows, cols],
-            valid=np.isfinite(optical).any(axis=0),
+            valid=np.logical_or.reduce(np.isfinite(optical), axis=0),
         )
 
     def whole(self) -> TileInput:
