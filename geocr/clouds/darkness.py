@@ -26,8 +26,11 @@ REFERENCE_SHARE = 0.6
 """Quantile of the clear land taken as lit: above the middle, as part of what looks clear lies in shadow."""
 RIM_M = 60.0
 """Land closer to a cloud does not count as lit: haze brightens it."""
-MAX_PATH_GREEN, MAX_PATH_NIR = 0.05, 0.015
-"""Most reflectance the clear air is believed to add to green and NIR at the top of the atmosphere."""
+MAX_AIR = 0.035
+"""Most reflectance by which the air is believed to add more to green than to NIR: what the darkest water of
+SEN12MS-CR shows at the top of the atmosphere (0.049 and 0.014)."""
+AIR_SHARE = 0.5
+"""Share of the darkest green believed to be air; the rest may be the light of clear water itself."""
 _DARKEST_SHARE = 0.001
 _SAMPLE = 1_000_000
 
@@ -75,8 +78,8 @@ def find_water(darkness: Darkness, clear: BoolArray) -> BoolArray:
     """Clear water: green outshines NIR (NDWI above 0: McFeeters, Int. J. Remote Sensing 17, 1996) once the air is taken off.
 
     At the top of the atmosphere the air adds more to green than a shaded forest reflects, and shadows would
-    pass for water. The darkest clear pixel stands for the air (dark-object subtraction: Chavez, Remote Sens.
-    Environ. 24, 1988), up to what clear air can add.
+    pass for water. The darkest clear pixel bounds what the air may have added, as in dark-object subtraction
+    (Chavez, Remote Sens. Environ. 24, 1988); at the ground it is near 0, and little is taken off.
 
     Args:
         darkness: Of the whole working grid.
@@ -84,7 +87,7 @@ def find_water(darkness: Darkness, clear: BoolArray) -> BoolArray:
     """
     if darkness.green is None or not clear.any():
         return np.zeros_like(clear)
-    air = min(MAX_PATH_GREEN, _darkest(darkness.green, clear)) - min(MAX_PATH_NIR, _darkest(darkness.nir, clear))
+    air = min(MAX_AIR, AIR_SHARE * _darkest(darkness.green, clear))
     water: BoolArray = clear & (darkness.green - np.float32(air) > darkness.nir)
     return water
 

@@ -65,7 +65,8 @@ def match_heights(cloud: BoolArray, darkness: FloatArray, *, resolution_m: float
     clouds = (_block_mean(cloud, factor) > 0.5).astype(np.float32)
     share = _block_mean(land, factor)
     seen = (share > 0.5).astype(np.float32)
-    dark = _block_mean(np.where(land, np.clip(darkness, -0.5, 1), np.float32(0)), factor) / np.maximum(share, np.float32(1e-6)) * seen
+    dark = _block_mean(np.where(land, np.clip(darkness, -0.5, 1), 0).astype(np.float32), factor)
+    dark = (dark / np.maximum(share, 1e-6) * seen).astype(np.float32)
     size = 2 * round(WINDOW_M / (resolution_m * factor) / 2) + 1
     sums = [_box(values, size) for values in (seen, dark, dark * dark)]
     best, height = np.full(clouds.shape, MIN_CORRELATION, np.float32), np.full(clouds.shape, np.nan, np.float32)

@@ -13,6 +13,7 @@ from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
+from geocr.io.part import PART_FORMAT
 from geocr.io.scene import Scene
 from geocr.io.spec import RasterSpec
 
@@ -77,6 +78,7 @@ def fingerprint_of(prepared: PreparedScene) -> str:
     inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
     facts = {
         "version": __version__,
+        "part_format": PART_FORMAT,
         "inputs": [_file_facts(path) for path in inputs],
         "method": prepared.method.identity(),
         "mask": prepared.mask.describe(),

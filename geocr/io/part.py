@@ -21,6 +21,9 @@ from geocr.io.tiles import SealedTiles, TileAppender, encode_tiles
 HELD_ROWS = COG_BLOCK_PX + COG_BLOCK_PX // 4
 """Most rows that a writer holds, counted at full resolution: less than a row of blocks, and half a row of blocks of the first overview."""
 
+PART_FORMAT = 2
+"""Raised when parts change, so that a run does not go on from those of an older geocr."""
+
 
 class RowBlocks:
     """Collects rows of one band into rows of blocks.

@@ -73,9 +73,11 @@ def test_a_shaded_forest_under_clear_air_is_no_water() -> None:
     top_of_atmosphere = (0.055, 0.016)
     assert not look(0.076, 0.060, darkest=top_of_atmosphere)  # shaded forest: green outshines NIR, but only by the air
     assert look(0.084, 0.021, darkest=top_of_atmosphere)
+    assert look(0.055, 0.016, darkest=top_of_atmosphere)  # the darkest pixel itself
     at_the_ground = (0.01, 0.005)
     assert look(0.076, 0.060, darkest=at_the_ground)
     assert not look(0.030, 0.060, darkest=at_the_ground)
+    assert look(0.030, 0.010, darkest=(0.030, 0.010))
     assert look(0.21, 0.17, darkest=(0.19, 0.15))  # nothing dark to see: no more than clear air is taken off
     assert not look(0.21, 0.18, darkest=(0.19, 0.15))
 

@@ -85,6 +85,13 @@ def test_dark_land_without_a_cloud_is_no_shadow(tmp_path: Path) -> None:
     assert not make_cloud_mask(scene).read(scene.grid.window).any()
 
 
+def test_a_small_cloud_without_the_sun_throws_no_large_shadow(tmp_path: Path) -> None:
+    shade = disc(SHAPE, (130, 60), 30)
+    for radius, found in ((20, True), (10, False)):  # areas 1 : 2.25 and 1 : 9
+        scene = scene_of(tmp_path, paint(SHAPE, RULE, cloud=disc(SHAPE, CENTRE, radius), shade=shade), RULE)
+        assert make_cloud_mask(scene, "rule", buffer_m=0).read(scene.grid.window)[shade].any() == found
+
+
 def test_dark_land_beyond_the_reach_is_no_shadow(tmp_path: Path) -> None:
     shape = (60, 420)  # the cloud ends at column 32, the near spot starts 560 m and the far one 1160 m further on
     cloud, near, far = disc(shape, (30, 20), 12), disc(shape, (30, 100), 12), disc(shape, (30, 160), 12)
@@ -97,7 +104,7 @@ def test_dark_land_beyond_the_reach_is_no_shadow(tmp_path: Path) -> None:
 def test_water_is_no_shadow(tmp_path: Path) -> None:
     scene, west, east = two_dark_spots(tmp_path)
     picture = paint(SHAPE, RULE, cloud=disc(SHAPE, CENTRE, 16), shade=west | east)
-    picture[RULE.index("B08")][west] = 0.03  # green 0.05 outshines it
+    picture[RULE.index("B08")][west] = 0.02  # green 0.05 outshines it, whatever the air adds
     scene = scene_of(tmp_path, picture, RULE)
     found = make_cloud_mask(scene, "rule", buffer_m=0).read(scene.grid.window)
     assert not found[west].any()
