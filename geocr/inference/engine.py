@@ -82,7 +82,7 @@ def stream_rows(
             pool,
             lambda job: _reconstruct(job[0], job[1], plan, reconstructor),
             ((tile_row, group) for tile_row in tile_rows for group in groups),
-            ahead=2 * plan.threads,
+            ahead=plan.threads,
         )
         above: _Edge | None = None
         merger: _RowMerger | None = None
@@ -227,7 +227,7 @@ class _RowMerger:
         if block is not None:
             offset = strip.window.row - self._row.keep_start
             filled = [layer[:, offset : offset + strip.window.height] for layer in block]
-        if len(self._composing) > 2 * self._plan.threads:
+        if len(self._composing) > self._plan.threads:
             self._composing.popleft().result()
         self._composing.append(self._pool.submit(_compose, self._finished, strip, filled, self._plan))
 

@@ -9,6 +9,7 @@ from typing import Any
 import rasterio
 
 from geocr.config import PredictConfig
+from geocr.core.memory import release_freed_memory
 from geocr.inference.outputs import OutputPaths, default_output, require_space, require_writable
 from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import RowBand, ScenePlan
@@ -114,6 +115,7 @@ def _reconstructor(prepared: PreparedScene, progress: Progress) -> Reconstructor
         return None
     progress.stage(f"preparing {prepared.method.name}", 1)
     reconstructor = prepared.method.prepare(prepared.tiles)
+    release_freed_memory()
     progress.advance()
     return reconstructor
 

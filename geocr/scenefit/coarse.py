@@ -4,7 +4,6 @@ Cells of 32 pixels hold sums over the scene, read once in strips; four coarser l
 and kept as local means. A tile takes its own part of them, at 32 pixels, by the scene's pixel coordinates.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,7 +20,8 @@ CELL_PX = 2**CELL_LEVEL
 """Side of a coarse cell. Must divide the alignment of tiles."""
 LEVELS = 4
 """Coarse levels: cells of 32, 64, 128 and 256 pixels."""
-_STRIP_PX = 512
+_PIECE_PX = (256, 4096)
+"""Rows and columns read at once; multiples of a cell. Two pieces down a column share one row of a file's blocks, which GDAL keeps."""
 _MARGIN = 3
 """Coarsest cells taken around a tile, so that enlargements are exact up to the tile's border."""
 
@@ -140,19 +140,26 @@ def weighted_pixels(tile: TileInput, clear: BoolArray, scaling: Scaling) -> tupl
     return masked, weights, sar, has_sar[None].astype(np.float32)
 
 
-def sum_scene(source: FitSource, scaling: Scaling, *, on_strip: Callable[[], None] = lambda: None) -> CellSums:
-    """Read the whole scene once, in strips of rows, in memory that does not grow with its height."""
+def sum_scene(source: FitSource, scaling: Scaling) -> CellSums:
+    """Read the whole scene once, piece by piece down its columns, in memory that grows with neither its height nor its width."""
     rows, cols = source.shape
-    parts = []
-    for row in range(0, rows, _STRIP_PX):
-        tile = source.read(Window(row=row, col=0, height=min(_STRIP_PX, rows - row), width=cols))
-        parts.append(sum_cells(tile, scaling.clear(tile), scaling))
-        on_strip()
+    columns = []
+    for col in range(0, cols, _PIECE_PX[1]):
+        pieces = []
+        for row in range(0, rows, _PIECE_PX[0]):
+            window = Window(row=row, col=col, height=min(_PIECE_PX[0], rows - row), width=min(_PIECE_PX[1], cols - col))
+            tile = source.read(window)
+            pieces.append(sum_cells(tile, scaling.clear(tile), scaling))
+        columns.append(_joined(pieces, axis=-2))
+    return _joined(columns, axis=-1)
+
+
+def _joined(parts: list[CellSums], *, axis: int) -> CellSums:
     return CellSums(
-        optical=np.concatenate([part.optical for part in parts], axis=1),
-        weight=np.concatenate([part.weight for part in parts], axis=1),
-        sar=np.concatenate([part.sar for part in parts], axis=1),
-        sar_weight=np.concatenate([part.sar_weight for part in parts], axis=0),
+        optical=np.concatenate([part.optical for part in parts], axis=axis),
+        weight=np.concatenate([part.weight for part in parts], axis=axis),
+        sar=np.concatenate([part.sar for part in parts], axis=axis),
+        sar_weight=np.concatenate([part.sar_weight for part in parts], axis=axis),
     )
 
 
