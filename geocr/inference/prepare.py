@@ -99,9 +99,10 @@ def prepare_scene(
     progress.advance()
     tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
     plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
+    survey = survey_clouds(tiles, plan.lattice, config.mode)
     notes = (*scene.notes, *mask.notes, *method.notes)
+    if scene.sar is not None and survey.sar_share < 1:
+        notes += (f"Sentinel-1 covers about {survey.sar_share:.0%} of the scene (by a sample); elsewhere only the surroundings are known.",)
     for note in notes:
         progress.note(note)
-    return PreparedScene(
-        tiles=tiles, mask=mask, method=method, plan=plan, survey=survey_clouds(tiles, plan.lattice, config.mode), config=config, notes=notes
-    )
+    return PreparedScene(tiles=tiles, mask=mask, method=method, plan=plan, survey=survey, config=config, notes=notes)

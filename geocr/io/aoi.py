@@ -1,5 +1,6 @@
 """An area of interest: polygons in any CRS, asked for window by window on the scene's grid."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import rasterio
 import shapely
 from pyproj import Transformer
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.features import geometry_mask
 from shapely.geometry.base import BaseGeometry
 
@@ -16,6 +18,9 @@ from geocr.core.types import BoolArray, Window
 from geocr.io.grid import SceneGrid
 
 WGS84 = CRS.from_epsg(4326)
+_LOOKS_LIKE_WKT = re.compile(
+    r"(SRID=[^;]*;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON|GEOMETRYCOLLECTION)\s*(Z|M|ZM)?\s*(\(|EMPTY)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,7 @@ def _short(source: str) -> str:
 
 def _read(source: str) -> tuple[BaseGeometry, CRS]:
     text = source.strip()
-    if text.split("(")[0].strip().upper().removeprefix("SRID=").split(";")[-1].strip() in ("POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION"):
+    if _LOOKS_LIKE_WKT.match(text):
         return _from_wkt(text)
     import pyogrio.raw  # noqa: PLC0415 - brings a GDAL of its own, for the few runs that have an area of interest
     from pyogrio.errors import DataSourceError  # noqa: PLC0415 - as above
@@ -104,7 +109,12 @@ def _from_wkt(text: str) -> tuple[BaseGeometry, CRS]:
     crs = WGS84
     if text.upper().startswith("SRID="):
         code, _, text = text.partition(";")
-        crs = CRS.from_epsg(int(code[5:]))
+        try:
+            crs = CRS.from_epsg(int(code[5:]))
+        except (ValueError, CRSError) as error:
+            raise GeoreferenceError(
+                f"the SRID of an area of interest is an EPSG code, got {code!r}: {error}; write for example SRID=32633;POLYGON((...))"
+            ) from error
     try:
         return shapely.from_wkt(text), crs
     except shapely.errors.ShapelyError as error:

@@ -10,7 +10,7 @@ from rasterio.warp import transform_bounds
 
 from geocr.core.bands import L1C_BANDS, L2A_BANDS, S1_BANDS, canonical_s1_band, canonical_s2_band, names_other_polarisation, parse_s2_bands
 from geocr.core.errors import BandError, GeoreferenceError, InputError, RasterReadError, UnitsError
-from geocr.core.types import NumberArray
+from geocr.core.types import NumberArray, Window
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
 from geocr.io.sar import SarReader
@@ -20,6 +20,10 @@ from geocr.radiometry.sar import SAR_UNITS, SarUnits, detect_units
 
 BASELINE_OFFSET = 4.0
 """Processing baseline from which products carry an offset of -1000 DN (04.00, ESA, January 2022)."""
+MAX_NEGATIVE_SHARE = 0.01
+"""Share of negative values above which a file holds neither power nor amplitude; resampling and noise removal leave a few."""
+SCAN_ROWS = 256
+"""Rows read at a time when looking for the first values of a nearly empty file."""
 _BASELINE_TAGS = ("PROCESSING_BASELINE", "processing_baseline")
 _BASELINE_FORM = re.compile(r"N?(\d{2})\.?(\d{2})", re.IGNORECASE)
 _BAND_NUMBER = re.compile(r"BAND[ _-]?0*(\d+)", re.IGNORECASE)
@@ -57,7 +61,10 @@ def open_scene(
     grid = _grid_of(source, s2)
     bands, band_note = _name_s2_bands(source, s2, s2_bands)
     scale, scale_note = _optical_scale(reader, s2_scale, s2_offset)
-    notes = [note for note in (band_note, scale_note) if note]
+    nodata_note = None
+    if source.nodata is None and np.dtype(source.dtypes[0]).kind != "f":
+        nodata_note = "Sentinel-2 names no nodata value: DN 0 is taken as nodata, as in the products, and stays as it is."
+    notes = [note for note in (band_note, scale_note, nodata_note) if note]
     sar: SarReader | None = None
     sar_bands: tuple[str, ...] = ()
     if s1 is not None:
@@ -199,6 +206,8 @@ def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarRe
         notes.append(f"Sentinel-1 is taken as {'dB' if units == 'db' else units}: {why} (--s1-units says otherwise).")
     elif units not in SAR_UNITS:
         raise InputError(f"--s1-units must be one of auto, {', '.join(SAR_UNITS)}, got {units!r}")
+    elif units in ("power", "amplitude"):
+        _refuse_negative(_observed_sample(raw, indexes), units, path)
     return SarReader(path, indexes=indexes, units=units, grid=grid), bands, notes
 
 
@@ -229,15 +238,35 @@ def _wrong_polarisation(source: DatasetReader, path: str) -> BandError:
     )
 
 
+def _refuse_negative(sample: NumberArray, units: SarUnits, path: str) -> None:
+    finite = sample[np.isfinite(sample)]
+    if finite.size and float((finite < 0).mean()) > MAX_NEGATIVE_SHARE:
+        raise UnitsError(
+            f"{units} is never negative, and {(finite < 0).mean():.0%} of a sample of {path} is (down to {finite.min():.4g}): "
+            f"these look like dB; give --s1-units db, or leave it out"
+        )
+
+
 def _observed_sample(raw: RasterReader, indexes: tuple[int, ...]) -> NumberArray:
-    """Observed values from all over the file, by its scale tags."""
+    """Observed values from all over the file, by its scale tags; of a file that is nearly empty, the first that there are."""
     source = raw.handle
-    parts = []
-    for index, values in zip(indexes, raw.sample(indexes), strict=True):
-        nodata, scale, offset = source.nodatavals[index - 1], source.scales[index - 1], source.offsets[index - 1]
-        seen = values if nodata is None or np.isnan(nodata) else values[values != nodata]
-        parts.append(seen if (scale, offset) == (1.0, 0.0) else seen * np.float32(scale) + np.float32(offset))
-    return np.concatenate(parts)
+
+    def observed(bands: NumberArray) -> NumberArray:
+        parts = []
+        for index, values in zip(indexes, bands, strict=True):
+            nodata, scale, offset = source.nodatavals[index - 1], source.scales[index - 1], source.offsets[index - 1]
+            seen = values if nodata is None or np.isnan(nodata) else values[values != nodata]
+            parts.append(seen if (scale, offset) == (1.0, 0.0) else seen * np.float32(scale) + np.float32(offset))
+        return np.concatenate(parts)
+
+    sample = observed(raw.sample(indexes))
+    rows, cols = source.shape
+    for row in range(0, rows, SCAN_ROWS):
+        if sample.dtype.kind != "f" or np.isfinite(sample).any():
+            break
+        window = Window(row=row, col=0, height=min(SCAN_ROWS, rows - row), width=cols)
+        sample = observed(raw.read(window, indexes).reshape(len(indexes), -1))
+    return sample
 
 
 def _check_overlap(sar: SceneGrid, scene: SceneGrid, path: str) -> None:

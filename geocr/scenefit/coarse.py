@@ -4,6 +4,7 @@ Cells of 32 pixels hold sums over the scene, read once in strips; four coarser l
 and kept as local means. A tile takes its own part of them, at 32 pixels, by the scene's pixel coordinates.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -140,7 +141,7 @@ def weighted_pixels(tile: TileInput, clear: BoolArray, scaling: Scaling) -> tupl
     return masked, weights, sar, has_sar[None].astype(np.float32)
 
 
-def sum_scene(source: FitSource, scaling: Scaling) -> CellSums:
+def sum_scene(source: FitSource, scaling: Scaling, *, on_piece: Callable[[TileInput], None] = lambda _: None) -> CellSums:
     """Read the whole scene once, piece by piece down its columns, in memory that grows with neither its height nor its width."""
     rows, cols = source.shape
     columns = []
@@ -149,6 +150,7 @@ def sum_scene(source: FitSource, scaling: Scaling) -> CellSums:
         for row in range(0, rows, _PIECE_PX[0]):
             window = Window(row=row, col=col, height=min(_PIECE_PX[0], rows - row), width=min(_PIECE_PX[1], cols - col))
             tile = source.read(window)
+            on_piece(tile)
             pieces.append(sum_cells(tile, scaling.clear(tile), scaling))
         columns.append(_joined(pieces, axis=-2))
     return _joined(columns, axis=-1)

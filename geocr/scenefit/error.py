@@ -11,7 +11,11 @@ class FitError:
     rmse: tuple[float | None, ...]
     """Per band of the scene, reflectance; None for a band that is nodata all over."""
     rmse_overall: float
-    """Over all bands."""
+    """Over all bands. This and the figures per band weigh pixels with and without Sentinel-1 as the scene's clouds do."""
+    rmse_with_sar: float | None
+    """Of pixels that Sentinel-1 covers; None where it covers none that could be learnt from."""
+    rmse_without_sar: float
+    """Of pixels without it."""
     within_one_std: float
     """Share of errors, all bands together, within one standard deviation; on pixels that the deviation was not fitted on."""
     within_two_std: float

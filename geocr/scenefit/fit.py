@@ -9,6 +9,7 @@ from torch import Tensor
 
 from geocr.core.types import FloatArray, NumberArray, Window
 from geocr.scenefit.branch import train_branch
+from geocr.scenefit.census import Census
 from geocr.scenefit.coarse import CELL_PX, CoarseScene, sum_scene
 from geocr.scenefit.error import FitError
 from geocr.scenefit.features import BLOCK_PX, context_count
@@ -48,7 +49,9 @@ def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], 
         on_progress("measuring the scene")
         first = source.read(Window(row=0, col=0, height=1, width=1))
         scaling = sample_scaling(source)
-        sums = sum_scene(source, scaling)
+        census = Census(first.optical.shape[0])
+        sums = sum_scene(source, scaling, on_piece=census.count)
+        census.require_lessons(scaling.live)
         clear_px = round(float(sums.weight[0].sum(dtype=np.float64)) * CELL_PX**2)
         if clear_px < MIN_CLEAR_PX:
             raise too_few(clear_px)
@@ -67,7 +70,7 @@ def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], 
             coarse=CoarseScene.from_sums(sums),
             full=full.filler,
             blind=None if blind is None else blind.filler,
-            error=_expected_error(full, scaling, first.optical.shape[0], clear_px),
+            error=_expected_error(full, blind, census, scaling, bands=first.optical.shape[0], clear_px=clear_px),
             seed=seed,
         )
 
@@ -131,13 +134,26 @@ def _unseen_ratios(errors: FloatArray, gap: Tensor, traits: Tensor, halves: Numb
     return ratios
 
 
-def _expected_error(tested: _TestedFiller, scaling: Scaling, bands: int, clear_px: int) -> FitError:
-    by_band = dict(zip(scaling.live, np.sqrt(np.mean(tested.errors.astype(np.float64) ** 2, axis=0)), strict=True))
+def _expected_error(
+    full: _TestedFiller, blind: _TestedFiller | None, census: Census, scaling: Scaling, *, bands: int, clear_px: int
+) -> FitError:
+    """The errors of both branches, each counted as often as it will be used."""
+    tested = [(full, census.with_sar if blind is not None else census.with_sar + census.without_sar)]
+    if blind is not None:
+        tested.append((blind, census.without_sar))
+    if not sum(count for _, count in tested):  # nothing to fill: the branch that would be used first
+        tested[0] = (full, 1)
+    weights = np.array([count for _, count in tested], np.float64)
+    weights /= weights.sum()
+    squares = np.array([np.mean(part.errors.astype(np.float64) ** 2, axis=0) for part, _ in tested])
+    by_band = dict(zip(scaling.live, np.sqrt(weights @ squares), strict=True))
     return FitError(
         rmse=tuple(float(by_band[band]) if band in by_band else None for band in range(bands)),
-        rmse_overall=float(np.sqrt(np.mean(tested.errors.astype(np.float64) ** 2))),
-        within_one_std=float(np.mean(tested.ratios <= 1)),
-        within_two_std=float(np.mean(tested.ratios <= 2)),
-        held_out_px=len(tested.errors),
+        rmse_overall=float(np.sqrt(weights @ squares.mean(axis=1))),
+        rmse_with_sar=None if blind is None else float(np.sqrt(squares[0].mean())),
+        rmse_without_sar=float(np.sqrt(squares[-1].mean())),
+        within_one_std=float(weights @ [np.mean(part.ratios <= 1) for part, _ in tested]),
+        within_two_std=float(weights @ [np.mean(part.ratios <= 2) for part, _ in tested]),
+        held_out_px=len(full.errors),
         clear_px=clear_px,
     )

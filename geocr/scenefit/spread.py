@@ -17,6 +17,8 @@ _KNOTS = 10
 _WITHIN_ONE = 0.70
 _WITHIN_TWO = 0.925
 _SHRINKAGE = 0.01
+_LEAST_STD = 1e-6
+"""Reflectance; a hundredth of a count of any product."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,10 +82,12 @@ def fit_spread(errors: FloatArray, gap: Tensor, traits: Tensor, *, caution: floa
     solved = torch.linalg.solve(design.T @ design + penalty, design.T @ target)
     growth = torch.cummax(solved[:_KNOTS], dim=0).values.float()
     slopes = torch.clamp(solved[_KNOTS:], -1.0, 1.0).float()
+    # Brought to about one on the whole, so that `bands` is in reflectance and its floor means the same in every scene.
+    growth = growth - _relative(gap, traits, growth, slopes).mean()
     ratio = absolute / torch.exp(_relative(gap, traits, growth, slopes))[:, None]
     one = torch.from_numpy(np.quantile(ratio.numpy(), _WITHIN_ONE, axis=0))
     two = torch.from_numpy(np.quantile(ratio.numpy(), _WITHIN_TWO, axis=0)) / 2
-    return Spread(growth=growth, slopes=slopes, bands=torch.clamp(torch.maximum(one, two) * caution, min=1e-5).float()[:, None])
+    return Spread(growth=growth, slopes=slopes, bands=torch.clamp(torch.maximum(one, two) * caution, min=_LEAST_STD).float()[:, None])
 
 
 def _relative(gap: Tensor, traits: Tensor, growth: Tensor, slopes: Tensor) -> Tensor:

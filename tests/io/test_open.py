@@ -421,3 +421,29 @@ def test_a_cube_of_subdatasets_is_refused_by_name(real_data: Path) -> None:
     cube = next((real_data / "worldcereal_s1s2_series").glob("*.nc"))
     with pytest.raises(RasterReadError, match=r"is a container of \d+ rasters .*netcdf:.*gdal_translate"):
         open_scene(str(cube))
+
+
+def test_power_that_is_negative_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    s1 = write_raster(tmp_path / "s1.tif", rng.normal(-12, 3, (2, 40, 40)).astype(np.float32), descriptions=("VV", "VH"))
+    s2 = write_raster(tmp_path / "s2.tif", np.full((2, 40, 40), 900, np.uint16), descriptions=("B02", "B03"))
+    with pytest.raises(UnitsError, match="look like dB"):
+        open_scene(s2, s1, s1_units="power")
+
+
+def test_the_few_values_of_a_nearly_empty_file_are_found(tmp_path: Path) -> None:
+    db = np.full((2, 700, 300), np.nan, np.float32)
+    db[:, 3:6, :4] = -11
+    s1 = write_raster(tmp_path / "s1.tif", db, nodata=np.nan, descriptions=("VV", "VH"))
+    s2 = write_raster(tmp_path / "s2.tif", np.full((2, 40, 40), 900, np.uint16), descriptions=("B02", "B03"))
+    scene = open_scene(s2, s1)
+    assert scene.sar is not None
+    assert scene.sar.units == "db"
+
+
+def test_taking_dn_0_for_nodata_is_said_where_the_file_does_not(tmp_path: Path) -> None:
+    pixels = np.full((2, 40, 40), 900, np.uint16)
+    silent = open_scene(write_raster(tmp_path / "a.tif", pixels, descriptions=("B02", "B03")))
+    named = open_scene(write_raster(tmp_path / "b.tif", pixels, descriptions=("B02", "B03"), nodata=0))
+    assert any("DN 0 is taken as nodata" in note for note in silent.notes)
+    assert not any("nodata" in note for note in named.notes)
