@@ -42,6 +42,16 @@ class Method(Protocol):
         ...
 
     @property
+    def layers(self) -> int:
+        """Float32 layers of a tile's size that it holds while it works on one."""
+        ...
+
+    @property
+    def fit_bytes(self) -> int:
+        """Memory that preparing takes beside the process itself."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
         ...
@@ -63,6 +73,8 @@ class SceneFitMethod:
     name: str = "scenefit"
     has_std: bool = True
     batch: int = 1
+    layers: int = 96
+    fit_bytes: int = 900 * 2**20
     notes: tuple[str, ...] = ()
 
     @property
@@ -95,6 +107,8 @@ class CheckpointMethod:
     """A `NeuralReconstructor`."""
     batch: int
     """Tiles in one forward pass."""
+    layers: int = 128
+    fit_bytes: int = 0
 
     @property
     def name(self) -> str:
@@ -135,6 +149,8 @@ class OwnMethod:
 
     reconstructor: Reconstructor
     batch: int = 1
+    layers: int = 64
+    fit_bytes: int = 0
     notes: tuple[str, ...] = ()
 
     @property

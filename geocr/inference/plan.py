@@ -25,8 +25,8 @@ Mode: TypeAlias = Literal["replace-clouds", "full"]
 
 BAND_ROWS = LARGEST_FACTOR
 """Rows of one part file: the unit that is committed, resumed and sent to a worker. Two rows of blocks, so that they are those of the COG."""
-_TORCH_BYTES = 450 * 2**20
-"""Resident size of a process that has imported torch, rasterio and their libraries (measured on Linux)."""
+_PROCESS_BYTES = 700 * 2**20
+"""Resident size of a process that has opened and masked a scene, with torch and all libraries (CUDA build, Linux), and GDAL's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,10 @@ class ScenePlan:
     """Neighbouring tiles of a row that go through the model together. Fixed for a run: convolutions round differently by batch."""
     threads: int = 1
     """Groups of tiles reconstructed at the same time. Does not change the output."""
+    layers: int = 64
+    """Float32 layers of a tile's size that the method holds while it works on one; for the estimate of memory."""
+    fit_bytes: int = 0
+    """Memory that preparing the method takes beside the process itself; for the same."""
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -129,13 +133,15 @@ class ScenePlan:
         bands = len(self.optical_bands)
         tails = 2 * products * self.tile.overlap_px * self.shape[1] * bands * 4
         chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
-        tiles = (2 * self.threads + 2) * self.batch * size * size * 4 * (bands * (2 + products) + len(self.sar_bands))
-        return _TORCH_BYTES + held_rows * self.row_bytes + tails + chunk + tiles
+        results = (2 * self.threads + 2) * self.batch * size * size * 4 * bands * (1 + products)
+        work = self.threads * self.batch * size * size * 4 * (bands + len(self.sar_bands) + self.layers)
+        return _PROCESS_BYTES + max(self.fit_bytes, held_rows * self.row_bytes + tails + chunk + results + work)
 
     def fingerprint(self) -> str:
-        """Hash of what decides the output (not of `threads`)."""
+        """Hash of what decides the output: not of what only decides time and memory."""
         facts = asdict(self)
-        del facts["threads"]
+        for beside in ("threads", "layers", "fit_bytes"):
+            del facts[beside]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def describe(self, survey: CloudSurvey) -> dict[str, Any]:
@@ -164,7 +170,17 @@ class ScenePlan:
         }
 
 
-def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool, threads: int, batch: int = 1) -> ScenePlan:
+def plan_scene(
+    tiles: SceneTiles,
+    tile: TileSpec,
+    *,
+    mode: Mode,
+    with_std: bool,
+    threads: int,
+    batch: int = 1,
+    layers: int = 64,
+    fit_bytes: int = 0,
+) -> ScenePlan:
     """Lay out the run of a scene with a method that wants such tiles."""
     scene = tiles.scene
     return ScenePlan(
@@ -178,6 +194,8 @@ def plan_scene(tiles: SceneTiles, tile: TileSpec, *, mode: Mode, with_std: bool,
         read_rows=strip_rows(scene),
         batch=batch,
         threads=threads,
+        layers=layers,
+        fit_bytes=fit_bytes,
     )
 
 

@@ -98,7 +98,16 @@ def prepare_scene(
     mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
     tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
-    plan = plan_scene(tiles, method.tile, mode=config.mode, with_std=config.uncertainty, threads=threads, batch=method.batch)
+    plan = plan_scene(
+        tiles,
+        method.tile,
+        mode=config.mode,
+        with_std=config.uncertainty,
+        threads=threads,
+        batch=method.batch,
+        layers=method.layers,
+        fit_bytes=method.fit_bytes,
+    )
     survey = survey_clouds(tiles, plan.lattice, config.mode)
     notes = (*scene.notes, *mask.notes, *method.notes)
     if scene.sar is not None and survey.sar_share < 1:

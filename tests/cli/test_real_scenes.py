@@ -196,3 +196,29 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path, mask: str) -> None:
         )
         print(f"{rows} x 2048: {peaks[rows]:.0f} MiB")  # noqa: T201 - a figure to read, not to assert
     assert peaks[10240] < 1.1 * peaks[5120]
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_the_plan_foretells_the_memory_of_the_default_method(real_data: Path, tmp_path: Path) -> None:
+    """The estimate is near enough to the measured peak to choose a machine by."""
+    spain = real_data / "sen1floods11_spain_512"
+    mask = np.zeros((1, 512, 512), np.uint8)
+    mask[:, 100:330, 150:400] = 1
+    with rasterio.open(spain / "Spain_7370579_S2Hand.tif") as source:
+        write_raster(tmp_path / "mask.tif", mask, crs=source.crs, transform=source.transform)
+    script = (
+        "import json, resource, sys\n"
+        "from geocr.config import PredictConfig\n"
+        "from geocr.inference.run import plan_run, predict_scene\n"
+        "s1, s2, mask, out = sys.argv[1:]\n"
+        "config = PredictConfig(cloud_mask=mask, mask_buffer_px=0)\n"
+        "plan = plan_run(s1, s2, config=config)\n"
+        "predict_scene(s1, s2, out, config=config)\n"
+        "print(json.dumps([plan['memory_bytes'], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))\n"
+    )
+    scenes = [str(spain / f"Spain_7370579_{name}Hand.tif") for name in ("S1", "S2")]
+    command = [sys.executable, "-c", script, *scenes, str(tmp_path / "mask.tif"), str(tmp_path / "out.tif")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told, peak = json.loads(done.stdout)
+    assert 0.75 < told / peak < 1.5
