@@ -57,14 +57,15 @@ def _without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
 def attribution(scene: Scene) -> str:
     """The notice that Copernicus asks for.
 
-    The year is that of the data where tags or the file name tell it, else of the processing. A notice that the input carries (a simulated
+    The year is that of the data where tags or a file name tell it, else of the processing. A notice that the input carries (a simulated
     scene says that it is none of Sentinel's) is kept.
     """
     tags = scene.optical.handle.tags()
     if tags.get("ATTRIBUTION"):
         return str(tags["ATTRIBUTION"])
     dated = [tags.get(key, "") for key in ("PRODUCT_START_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "datetime", "TIFFTAG_DATETIME")]
-    for text in (*dated, Path(scene.optical.path).name):
+    names = [Path(reader.path).name for reader in (scene.optical, scene.sar) if reader is not None]
+    for text in (*dated, *names):
         match = re.search(r"(?<!\d)(20[1-9]\d)(?:[-:_]?[01]\d[-:_]?[0-3]\d)", text)
         if match:
             return f"Contains modified Copernicus Sentinel data [{match.group(1)}]"

@@ -1,0 +1,45 @@
+"""What products say of their origin."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocr.inference.record import attribution
+from geocr.io.open import open_scene
+from tests.scenes import write_raster
+
+NOTICE = "Contains modified Copernicus Sentinel data [{}]"
+
+
+def scene_files(folder: Path, s2: str, s1: str, tags: dict[str, str] | None = None) -> tuple[str, str]:
+    optical = np.full((2, 20, 20), 900, np.uint16)
+    db = np.full((2, 20, 20), -11, np.float32)
+    return (
+        write_raster(folder / s2, optical, nodata=0, descriptions=("B02", "B03"), tags=tags),
+        write_raster(folder / s1, db, nodata=np.nan, descriptions=("VV", "VH")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("s2", "s1", "tags", "year"),
+    [
+        ("a.tif", "b.tif", {"PRODUCT_START_TIME": "2019-07-03T10:00:31Z"}, 2019),
+        ("a.tif", "b.tif", {"TIFFTAG_DATETIME": "2018:07:16 06:06:23"}, 2018),
+        ("T33TWM_20230818T100031_stack.tif", "b.tif", None, 2023),
+        ("scene.tif", "S1A_IW_20210704T165102.tif", None, 2021),
+        ("scene_20239912.tif", "b.tif", None, datetime.now(UTC).year),
+        ("a.tif", "b.tif", None, datetime.now(UTC).year),
+    ],
+)
+def test_the_notice_names_the_year_of_the_data_where_it_is_known(
+    tmp_path: Path, s2: str, s1: str, tags: dict[str, str] | None, year: int
+) -> None:
+    scene = open_scene(*scene_files(tmp_path, s2, s1, tags))
+    assert attribution(scene) == NOTICE.format(year)
+
+
+def test_a_notice_of_the_input_is_kept(tmp_path: Path) -> None:
+    scene = open_scene(*scene_files(tmp_path, "a.tif", "b.tif", {"ATTRIBUTION": "mine"}))
+    assert attribution(scene) == "mine"
