@@ -205,10 +205,13 @@ def test_layout_is_no_matter_of_values_and_repeats_are_equal(make_checkpoint: Ma
 
 
 def test_read_only_tiles_are_taken_and_left_alone(make_checkpoint: MakeCheckpoint) -> None:
-    given = tile()
+    reconstructor = NeuralReconstructor.from_checkpoint(make_checkpoint(), scene())
+    given, copy = tile(), tile()
     for array in (given.optical, given.sar, given.cloud_mask):
         array.flags.writeable = False
-    NeuralReconstructor.from_checkpoint(make_checkpoint(), scene())(given)
+    np.testing.assert_array_equal(reconstructor(given).mean, reconstructor(copy).mean)
+    for name in ("optical", "sar", "cloud_mask"):
+        np.testing.assert_array_equal(getattr(given, name), getattr(tile(), name))
 
 
 def test_a_tile_of_another_scene_is_refused(make_checkpoint: MakeCheckpoint) -> None:
