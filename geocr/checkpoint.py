@@ -25,7 +25,7 @@ from geocr.models.base import FusionModel
 from geocr.models.spec import ModelSpec
 from geocr.radiometry.normalize import Normalizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when the header's keys change."""
 
 _METADATA_KEY = "geocr"

@@ -194,7 +194,7 @@ def test_safetensors_of_others_are_told_from_ours(tmp_path: Path) -> None:
     [
         ({"model": "os.system"}, "must be one of .*got 'os.system'"),
         ({"model": "geocr.models.unet:FusionUNet"}, "must be one of"),
-        ({"format_version": 2}, "reads checkpoints of format 1, got 2"),
+        ({"format_version": 1}, "reads checkpoints of format 2, got 1"),
         ({"surprise": 1}, "unknown: surprise"),
         ({"spec": {"level": "L1C"}}, "stored ModelSpec must have exactly"),
         ({"spec": None}, "stored ModelSpec must be a JSON object"),
@@ -233,7 +233,7 @@ def test_damaged_lists_of_tensors_are_refused(tmp_path: Path, body: bytes) -> No
         load_checkpoint(tmp_path / "bad")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "3", '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3", '{"format_version": 2}'])
 def test_damaged_geocr_headers_are_refused(tmp_path: Path, text: str) -> None:
     safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "bad", {"geocr": text})
     with pytest.raises(CheckpointError, match="geocr header"):

@@ -1,10 +1,12 @@
 """How far a pixel reaches through a network: measured on the network, and told from its layers."""
 
+from itertools import chain
+
 import torch
 from torch import nn
 
 from geocr.core.errors import InputError
-from geocr.models.base import FusionModel
+from geocr.models.base import FusionModel, FusionOutput
 
 _WHOLE_TILE_LAYERS = (
     nn.modules.instancenorm._InstanceNorm,  # noqa: SLF001 - torch's only common base of the family
@@ -20,8 +22,9 @@ def probe_receptive_radius(model: FusionModel, *, window_px: int = 256) -> int |
 
     NaN survives every weight, ReLU and pooling, so one pass finds each path, whatever the weights are; a
     finite disturbance would miss those that are switched off. Every position on the model's grid is tried,
-    since strided layers reach unequally far from each. Paths of the cloud mask, which cannot hold a NaN, are
-    taken to be those of the images.
+    since strided layers reach unequally far from each. A model over several dates is tried with two. The
+    mask and its paths, which cannot hold a NaN, are tried by turning a pixel of it over: paths that the
+    weights switch off are then taken to be those of the images.
 
     Args:
         model: Any model; it is left in the mode it came in.
@@ -55,19 +58,40 @@ def probe_receptive_radius(model: FusionModel, *, window_px: int = 256) -> int |
 
 
 def _marked(model: FusionModel, side: int, pixel: int | None) -> torch.Tensor:
-    """`(H, W)` bool on the CPU, True where the output is NaN when input pixel `(pixel, pixel)` is."""
-    weight = next(model.parameters())
+    """`(H, W)` bool on the CPU, True where the output is NaN when input pixel `(pixel, pixel)` is, or the mask's pixel changes it."""
     spec = model.spec
-    frames = [torch.full((1, 1, len(bands), side, side), 0.5, device=weight.device) for bands in (spec.sar_bands, spec.optical_in)]
-    if pixel is not None:
-        for frame in frames:
-            frame[..., pixel, pixel] = torch.nan
-    mask = torch.zeros((1, 1, side, side), dtype=torch.bool, device=weight.device) if spec.needs_mask else None
-    out = model(*frames, mask)
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
+    days = torch.tensor([[0.0, 100.0]] if spec.multi_temporal else [[0.0]], device=device)
+    frames = [
+        torch.full((1, days.shape[1], len(bands), side, side), 0.5, device=device) * (1 + days / 100).view(1, -1, 1, 1, 1)
+        for bands in (spec.sar_bands, spec.optical_in)
+    ]
+    mask = torch.zeros((1, days.shape[1], side, side), dtype=torch.bool, device=device)
+    if pixel is None:
+        return _lost(model(*frames, mask, days)).cpu()
+    turned = mask.clone()
+    turned[0, 0, pixel, pixel] = True
+    seen = _changed(model(*frames, mask, days), model(*frames, turned, days)) if spec.needs_mask else None
+    for frame in frames:
+        frame[..., pixel, pixel] = torch.nan
+    marked = _lost(model(*frames, mask, days))
+    return (marked if seen is None else marked | seen).cpu()
+
+
+def _lost(out: FusionOutput) -> torch.Tensor:
+    """`(H, W)` bool, True where any value of the answer is NaN."""
     seen = torch.isnan(out.mean).any(dim=1)
     if out.variance is not None:
-        seen |= torch.isnan(out.variance).any(dim=1)
-    return seen[0].cpu()
+        seen = seen | torch.isnan(out.variance).any(dim=1)
+    return seen[0]
+
+
+def _changed(before: FusionOutput, after: FusionOutput) -> torch.Tensor:
+    """`(H, W)` bool, True where two answers differ."""
+    seen = (before.mean != after.mean).any(dim=1)
+    if before.variance is not None and after.variance is not None:
+        seen = seen | (before.variance != after.variance).any(dim=1)
+    return seen[0]
 
 
 def whole_tile_warning(model: FusionModel) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from geocr.core.bands import S1_BANDS, S2_BANDS
@@ -14,6 +15,10 @@ Level: TypeAlias = Literal["L1C", "L2A"]
 """Top of atmosphere, or corrected to the ground: weights trained on one are shifted on the other."""
 ChannelOrder: TypeAlias = Literal["sar_first", "optical_first"]
 """Which modality leads where both are stacked on the channel axis."""
+OpticalUnits: TypeAlias = Literal["reflectance", "display"]
+"""What the optical bands were in training: reflectance, or the values of an 8-bit picture, 0 to 255."""
+DATE_EPOCH = date(2014, 4, 3)
+"""Day 0 of the dates that a model reads: the launch of Sentinel-1A, as in UnCRtainTS (Ebel et al., 2023)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class ModelSpec:
     """The contract of one configured model. Stored in its checkpoint as JSON."""
 
     optical_in: tuple[str, ...]
-    """Canonical Sentinel-2 bands of the input, in the model's order."""
+    """Canonical Sentinel-2 bands of the input, in the model's order; `()` for a model that sees only Sentinel-1."""
     optical_out: tuple[str, ...]
     """Canonical Sentinel-2 bands it predicts, in the model's order."""
     sar_bands: tuple[str, ...]
@@ -30,12 +35,16 @@ class ModelSpec:
     """Processing level of the reflectances it was trained on."""
     sar_units: SarNetworkUnits
     """Units of the backscatter it was trained on, before normalisation."""
+    optical_units: OpticalUnits = "reflectance"
+    """Units of the optical bands, in and out, before normalisation."""
     channel_order: ChannelOrder
     """Order on the channel axis of stacked inputs."""
     multi_temporal: bool
     """Whether it takes several dates; others take exactly one."""
     needs_mask: bool
     """Whether it reads the cloud mask."""
+    needs_dates: bool = False
+    """Whether it reads the days of its dates."""
     has_std: bool
     """Whether it predicts a variance."""
     size_multiple_px: int
@@ -53,12 +62,15 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Refuse contracts that no scene could meet."""
-        _check_bands("optical_in", self.optical_in, tuple(S2_BANDS))
+        _check_bands("optical_in", self.optical_in, tuple(S2_BANDS), may_be_empty=True)
         _check_bands("optical_out", self.optical_out, tuple(S2_BANDS))
         _check_bands("sar_bands", self.sar_bands, S1_BANDS, may_be_empty=True)
+        if not (self.optical_in or self.sar_bands):
+            raise InputError("a model must see at least one band, got optical_in=() and sar_bands=()")
         for name, value, choices in (
             ("level", self.level, get_args(Level)),
             ("sar_units", self.sar_units, get_args(SarNetworkUnits)),
+            ("optical_units", self.optical_units, get_args(OpticalUnits)),
             ("channel_order", self.channel_order, get_args(ChannelOrder)),
         ):
             if value not in choices:

@@ -8,7 +8,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from geocr.core.bands import L1C_BANDS, S1_BANDS
 from geocr.core.errors import InputError
-from geocr.models.base import FusionModel, FusionOutput
+from geocr.models.base import FusionInput, FusionModel, FusionOutput
+from geocr.models.card import ModelCard
 from geocr.models.spec import Level, ModelSpec
 from geocr.radiometry.normalize import Normalizer, SarNetworkUnits
 
@@ -45,6 +46,27 @@ class FusionUNet(FusionModel):
     Raises:
         InputError: When the arguments do not fit together.
     """
+
+    card = ModelCard(
+        title="U-Net with finite reach over stacked SAR, optical and mask, gated with the cloudy input",
+        paper="none (geocr's own, after Ronneberger et al., 2015, MICCAI)",
+        url="https://arxiv.org/abs/1505.04597",
+        original_licence="-",
+        small=(
+            {"optical_bands": ["B02", "B03", "B04", "B08"], "level": "L2A", "widths": [6, 8, 10], "variance": True},
+            {
+                "optical_bands": ["B10", "B04", "B03"],
+                "optical_out": ["B04"],
+                "sar_bands": ["VH"],
+                "widths": [4, 6],
+                "batch_norm": True,
+                "use_mask": False,
+                "gated": False,
+                "tile_px": 64,
+            },
+        ),
+        counts=(({}, 909_262),),
+    )
 
     def __init__(
         self,
@@ -108,17 +130,18 @@ class FusionUNet(FusionModel):
                 bands = len(self.spec.optical_out)
                 self.head.bias[bands : 2 * bands] = VARIANCE_START
 
-    def fuse(self, sar: Tensor, cloudy: Tensor, cloud_mask: Tensor | None) -> FusionOutput:
+    def fuse(self, given: FusionInput) -> FusionOutput:
         """Predict and blend; see `FusionModel.forward`.
 
         Channels of the head: means, variances if predicted, the gate if there is one (1 takes the
         prediction, 0 the cloudy input). The layers compute in the dtype of their weights; the blend is
         done in that of `cloudy`, so that bf16 weights do not round the image itself.
         """
-        x = self.stacked(sar, cloudy)[:, 0]
-        if cloud_mask is not None:
-            x = torch.cat((x, cloud_mask.to(x.dtype)), dim=1)
-        x = x.to(self.head.weight.dtype)
+        cloudy = given.cloudy
+        x = self.stacked(given.sar, cloudy)[:, 0]
+        if given.cloud_mask is not None:
+            x = torch.cat((x, given.cloud_mask.to(x.dtype)), dim=1)
+        x = x.to(self.compute_dtype)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else F.max_pool2d(x, 2))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geocr.core.errors import InputError
-from geocr.models.base import FusionModel, FusionOutput, mirror_to
+from geocr.models.base import FusionInput, FusionModel, FusionOutput, mirror_to
 from geocr.models.spec import ModelSpec
 from geocr.models.unet import FusionUNet
 from geocr.radiometry.normalize import Normalizer
@@ -30,9 +30,10 @@ class Recorder(FusionModel):
         super().__init__(spec)
         self.seen: tuple[Tensor, Tensor, Tensor | None] | None = None
 
-    def fuse(self, sar: Tensor, cloudy: Tensor, cloud_mask: Tensor | None) -> FusionOutput:
-        self.seen = (sar, cloudy, cloud_mask)
-        return FusionOutput(cloudy[:, 0], cloudy[:, 0] + 1)
+    def fuse(self, given: FusionInput) -> FusionOutput:
+        self.seen = (given.sar, given.cloudy, given.cloud_mask)
+        self.given = given
+        return FusionOutput(given.cloudy[:, 0], given.cloudy[:, 0] + 1)
 
 
 def inputs(rows: int = 8, cols: int = 8, dates: int = 1) -> tuple[Tensor, Tensor, Tensor]:

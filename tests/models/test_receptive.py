@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from geocr.core.errors import InputError
-from geocr.models.base import FusionModel, FusionOutput
+from geocr.models.base import FusionInput, FusionModel, FusionOutput
 from geocr.models.receptive import probe_receptive_radius, whole_tile_warning
 from geocr.models.unet import FusionUNet
 
@@ -22,8 +22,8 @@ class Wrapped(FusionModel):
         self.layer = layer
         self.scale = nn.Parameter(torch.ones(()))
 
-    def fuse(self, sar: Tensor, cloudy: Tensor, cloud_mask: Tensor | None) -> FusionOutput:
-        return FusionOutput(self.layer(cloudy[:, 0]) * self.scale)
+    def fuse(self, given: FusionInput) -> FusionOutput:
+        return FusionOutput(self.layer(given.cloudy[:, 0]) * self.scale)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_tiles_that_are_all_halo_are_refused() -> None:
     ("change", "message"),
     [
         ({"optical_in": ("B2",)}, "optical_in of a model must be among"),
-        ({"optical_in": ()}, "optical_in of a model must be among"),
+        ({"optical_in": (), "sar_bands": (), "normalizer": Normalizer(sar_clip=())}, "at least one band"),
         ({"optical_out": ("B02", "B02")}, "each once"),
         ({"sar_bands": ("VV", "HV")}, "sar_bands of a model must be among VV, VH"),
         ({"sar_bands": ("VV",)}, "2 ranges, bands"),
@@ -80,6 +80,7 @@ def test_tiles_that_are_all_halo_are_refused() -> None:
         ({"level": "L2A"}, "Level-2A has no B10"),
         ({"level": "L2A", "optical_in": L2A_BANDS, "optical_out": ("B10",)}, "Level-2A has no B10"),
         ({"sar_units": "power"}, "sar_units of a model must be one of db, display"),
+        ({"optical_units": "dn"}, "optical_units of a model must be one of reflectance, display"),
         ({"channel_order": "mixed"}, "channel_order"),
         ({"min_size_px": 12}, "least size"),
         ({"min_size_px": 0}, "least size"),
