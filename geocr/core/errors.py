@@ -22,6 +22,10 @@ class RasterReadError(GeocrError, OSError):
     """An input exists but is no raster, is truncated, or cannot be decoded at some window."""
 
 
+class RemoteReadError(GeocrError, ConnectionError):
+    """A remote file could not be fetched: no connection, no permission, or a server that fails."""
+
+
 class GeoreferenceError(GeocrError, ValueError):
     """An input has no usable CRS or transform, or two inputs do not overlap."""
 
@@ -48,6 +52,14 @@ class CheckpointError(GeocrError, ValueError):
 
 class ReconstructionError(GeocrError, ArithmeticError):
     """A reconstructor returned the wrong shape, or a non-finite value where a pixel must be filled."""
+
+
+class MissingDataError(GeocrError, FileNotFoundError):
+    """A data set, or a part of it, is not where it was looked for."""
+
+
+class SampleError(GeocrError, ValueError):
+    """A sample of a data set breaks the contract of samples: shapes, sizes, dtypes, units, masks."""
 
 
 class OutputExistsError(GeocrError, FileExistsError):

@@ -3,22 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Protocol, Self
 
 import numpy as np
 
-from geocr.core.errors import RasterReadError
 from geocr.core.types import BoolArray, FloatArray, NumberArray, TileInput, Window
 from geocr.io.scene import Scene
 
 _STRIP_ROWS = (128, 512)
 """Least and most rows read at once: enough to make a read worth its call, few enough to keep memory flat."""
-
-
-OnError: TypeAlias = Literal["stop", "nodata"]
-"""Stop at an input block that does not decode, or take it as nodata and say so."""
 
 
 class MaskReader(Protocol):
@@ -39,8 +34,6 @@ class SceneTiles:
     """Which of them are cloud or shadow."""
     aoi: MaskReader | None = None
     """Which of them may be replaced; all when None."""
-    on_error: OnError = "stop"
-    """What becomes of input blocks that do not decode."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,23 +44,16 @@ class SceneTiles:
         """Pixels of a window in the file's own numbers.
 
         Raises:
-            RasterReadError: When a block does not decode, unless `on_error` is `nodata`.
+            RasterReadError: When a block does not decode, unless the scene's `on_error` is `nodata`.
         """
-        scene = self.scene
-        damage: tuple[str, ...] = ()
-        try:
-            dn, sar = scene.read_dn(window), scene.read_sar(window)
-        except RasterReadError:
-            if self.on_error == "stop":
-                raise
-            dn, sar, damage = _read_what_decodes(scene, window)
+        dn, sar, damage = self.scene.read_pixels(window)
         return RowStrip(
             window=window,
             dn=dn,
             sar=sar,
             cloud_mask=self.mask.read(window),
             inside=np.ones(window.shape, bool) if self.aoi is None else self.aoi.read(window),
-            scene=scene,
+            scene=self.scene,
             damage=damage,
         )
 
@@ -127,6 +113,18 @@ class RowStrip:
         """The part of it between two scene rows."""
         return self.part(Window(row=start, col=self.window.col, height=stop - start, width=self.window.width))
 
+    def without_rows_before(self, start: int) -> "RowStrip":
+        """Itself, or a copy of its rows from `start` on once these are the smaller part: a view would keep all of them in memory."""
+        window = self.window
+        if 2 * (start - window.row) <= window.height:
+            return self
+        return self.rows(start, window.row_stop).copy()
+
+    def copy(self) -> "RowStrip":
+        """The same pixels in arrays of their own."""
+        arrays = {"dn": self.dn.copy(), "sar": self.sar.copy(), "cloud_mask": self.cloud_mask.copy(), "inside": self.inside.copy()}
+        return replace(self, **arrays)
+
     def columns(self, start: int, stop: int) -> "RowStrip":
         """The part of it between two scene columns."""
         return self.part(Window(row=self.window.row, col=start, height=self.window.height, width=stop - start))
@@ -145,32 +143,6 @@ def stack_rows(parts: list[RowStrip]) -> RowStrip:
         inside=np.concatenate([part.inside for part in parts], axis=0),
         scene=parts[0].scene,
     )
-
-
-def _read_what_decodes(scene: Scene, window: Window) -> tuple[NumberArray, FloatArray, tuple[str, ...]]:
-    """A window block by block: digital numbers and backscatter, nodata where a block does not decode, and what those said."""
-    nodata = scene.scale.nodata
-    dn = np.full(
-        (len(scene.bands), *window.shape),
-        np.nan if nodata is None and scene.scale.dtype.startswith("float") else nodata or 0,
-        scene.scale.dtype,
-    )
-    sar = np.full((len(scene.sar_bands), *window.shape), np.nan, np.float32)
-    damage: list[str] = []
-    height, width = scene.optical.handle.block_shapes[0]
-    for row in range(window.row // height * height, window.row_stop, height):
-        for col in range(window.col // width * width, window.col_stop, width):
-            first, left = max(row, window.row), max(col, window.col)
-            block = Window(
-                row=first, col=left, height=min(row + height, window.row_stop) - first, width=min(col + width, window.col_stop) - left
-            )
-            rows, cols = block.slices_in(window)
-            for target, read in ((dn, scene.read_dn), (sar, scene.read_sar)):
-                try:
-                    target[:, rows, cols] = read(block)
-                except RasterReadError as error:
-                    damage.append(str(error))
-    return dn, sar, tuple(damage)
 
 
 class RowStream:
@@ -213,6 +185,8 @@ class RowStream:
         """Strips that cover rows `start` to `stop`, in order; rows before `start` may not be asked for again."""
         while self._held and self._held[0].window.row_stop <= start:
             self._held.popleft()
+        if self._held:
+            self._held[0] = self._held[0].without_rows_before(start)
         while not self._held or self._held[-1].window.row_stop < stop:
             self._read_ahead()
             if self._ahead is None:
@@ -235,8 +209,9 @@ def strip_rows(scene: Scene) -> int:
     """Rows of one read: a multiple of the file's block height, so that no block is decoded twice."""
     block = int(scene.optical.handle.block_shapes[0][0])
     least, most = _STRIP_ROWS
-    if block > most:
-        return most if block >= scene.grid.shape[0] else block
+    if block > most:  # a file that is one tall block may be cut (GDAL keeps it decoded), JPEG 2000 may not: each read decodes it anew
+        whole = block >= scene.grid.shape[0] and not scene.optical.handle.driver.startswith("JP2")
+        return most if whole else block
     return block * max(1, -(-least // block))
 
 

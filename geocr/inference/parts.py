@@ -213,7 +213,8 @@ class BandWriter:
         writers, self._writers = self._writers, {}
         for writer in writers.values():
             writer.finish()
-        damage, self._damage = tuple(self._damage), []
+        damage = tuple(self._damage)
+        del self._damage[: len(damage)]  # not a new list: the reading thread may be adding to this one
         self._tell(BandRecord(row=band.row, height=band.height, pixels=dict(self._pixels), seam=self._seam, damage=damage))
         self._pixels.clear()
         self._seam = SeamSums()

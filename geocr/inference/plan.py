@@ -217,7 +217,7 @@ def survey_clouds(tiles: SceneTiles, lattice: Lattice, mode: Mode) -> CloudSurve
 
 def _valid_pixels(scene: Scene, window: Window) -> BoolArray:
     """`(y, x)`, True where any band is observed; reads the other bands only where the first one has gaps."""
-    valid: BoolArray = scene.scale.observed(scene.optical.read(window, scene.indexes[:1]))[0]
+    valid: BoolArray = scene.scale.observed(scene.read_dn(window, scene.indexes[:1]))[0]
     if not valid.all() and len(scene.indexes) > 1:
         valid = np.logical_or.reduce(scene.scale.observed(scene.read_dn(window)), axis=0)
     return valid

@@ -1,6 +1,6 @@
 """A scene opened, masked and planned: all that a run decides before it computes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from geocr.clouds.mask import CloudMask
@@ -92,12 +92,13 @@ def prepare_scene(
     """
     progress = progress or Silent()
     scene = open_scene(s2, s1, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset, s1_units=config.s1_units)
+    scene = replace(scene, on_error=config.on_error)
     method, scene = choose_method(config, scene, reconstructor)
     aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
     progress.stage("finding clouds", 1)
     mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
-    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, on_error=config.on_error)
+    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi)
     plan = plan_scene(
         tiles,
         method.tile,

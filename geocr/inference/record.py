@@ -14,6 +14,7 @@ from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
 from geocr.io.part import PART_FORMAT
+from geocr.io.remote import is_remote, remote_facts
 from geocr.io.scene import Scene
 from geocr.io.spec import RasterSpec
 
@@ -90,7 +91,9 @@ def fingerprint_of(prepared: PreparedScene) -> str:
 
 
 def _file_facts(path: str) -> list[str | int]:
-    """Path, size and time of change of a local file; the path alone of anything else."""
+    """Path, size and time of change of a file; of a URL also its ETag; the path alone of anything else (WKT, GDAL's own names)."""
+    if is_remote(path):
+        return [path, *remote_facts(path)]
     try:
         status = Path(path).stat()
     except OSError:

@@ -70,8 +70,17 @@ def write_span(
 ) -> None:
     """Reconstruct neighbouring bands in one stream and write their parts into a folder."""
     with rasterio.Env(**GDAL_OPTIONS), BandWriter(folder, span, job.specs, job.plan.lattice, commit) as writer:
-        for rows in stream_rows(job.tiles, job.plan, job.reconstructor, row_start=span[0].row, row_stop=span[-1].stop, on_tile=on_tile):
-            writer.write(rows)
+        rows = stream_rows(
+            job.tiles,
+            job.plan,
+            job.reconstructor,
+            row_start=span[0].row,
+            row_stop=span[-1].stop,
+            on_tile=on_tile,
+            on_damage=writer.note_damage,
+        )
+        for finished in rows:
+            writer.write(finished)
 
 
 def spans_of(bands: Iterable[RowBand], finished: Iterable[int], *, most: int | None = None) -> list[tuple[RowBand, ...]]:

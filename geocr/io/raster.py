@@ -15,8 +15,9 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from geocr.core.errors import RasterNotFoundError, RasterReadError
+from geocr.core.errors import RasterNotFoundError, RasterReadError, RemoteReadError
 from geocr.core.types import NumberArray, Window
+from geocr.io.remote import gdal_name, gdal_options, is_remote, remote_facts
 
 GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_CACHEMAX": 64,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
@@ -33,15 +34,25 @@ def rasterio_window(window: Window) -> RasterioWindow:
 def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - GDAL open options have any type
     """Open a raster for reading.
 
+    Args:
+        path: A file, a URL (`s3://`, `gs://`, `az://`, `https://`), a name in GDAL's own form, or the XML of a VRT.
+        options: GDAL's open options.
+
     Raises:
-        RasterNotFoundError: When a local path does not exist.
+        RasterNotFoundError: When there is nothing at the path.
         RasterReadError: When it exists and GDAL cannot read it as a raster.
+        RemoteReadError: When a URL cannot be fetched.
     """
-    if "://" not in path and not path.startswith(("/vsi", "<")) and not Path(path).exists():
+    if not is_remote(path) and not path.startswith(("/vsi", "<")) and not Path(path).exists():
         raise RasterNotFoundError(f"input rasters must exist; there is nothing at {path}; check the path (working directory: {Path.cwd()})")
     try:
+        if is_remote(path) and not path.startswith("<"):
+            with rasterio.Env(**gdal_options()):  # an open file keeps what it was opened with, in every thread
+                return rasterio.open(gdal_name(path), **options)
         return rasterio.open(path, **options)
     except RasterioIOError as error:
+        if is_remote(path) and not path.startswith("<"):
+            remote_facts(path)  # says what is wrong with the URL, if it is the URL
         raise RasterReadError(f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {path} is not: {error}") from error
 
 
@@ -89,11 +100,24 @@ class RasterReader:
             array: NumberArray = self.handle.read(list(indexes) if indexes is not None else None, window=rasterio_window(window))
         except RasterioError as error:
             cause = error.__cause__ or error
+            self._require_reachable(cause)
             raise RasterReadError(
                 f"every block of an input must decode; {self.path} fails in rows {window.row} to {window.row_stop - 1}, "
                 f"columns {window.col} to {window.col_stop - 1} ({cause}); the file is truncated or damaged: fetch it again"
             ) from error
         return array
+
+    def _require_reachable(self, cause: BaseException) -> None:
+        """Raise when a read failed because the server is out of reach: that is no damage, and must not be taken as nodata."""
+        if not is_remote(self.path):
+            return
+        try:
+            remote_facts(self.path)
+        except (RemoteReadError, RasterNotFoundError) as error:
+            raise RemoteReadError(
+                f"inputs must stay readable during a run; reading {self.path} failed ({cause}): {error}; "
+                f"run the same command again to go on from the finished rows"
+            ) from error
 
     def sample(self, indexes: Sequence[int], *, chips: int = 16, size: int = 64) -> NumberArray:
         """Pixels of small chips spread evenly over the raster, flattened to `(band, n)`."""

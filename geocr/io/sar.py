@@ -9,12 +9,15 @@ tolerance of coordinates (1e-9 of a pixel instead of 0.125), and the width of th
 the sizes of the window and of the source pixels under it, rounded to whole pixels.
 """
 
+from contextlib import suppress
 from math import ceil, hypot, inf
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
+import rasterio
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
@@ -22,6 +25,7 @@ from rasterio.warp import transform as transform_points
 from geocr.core.types import FloatArray, Window
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader, open_raster
+from geocr.io.remote import gdal_name, gdal_options, is_remote
 from geocr.radiometry.sar import SarUnits, power_to_db
 
 WARP_TOLERANCE_PX = 1e-9
@@ -57,7 +61,7 @@ class SarReader(RasterReader):
 
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
-            power = open_raster(_power_vrt(source, self.path, self.indexes, self.units))
+            power = _open_power(_power_vrt(source, gdal_name(self.path), self.indexes, self.units), remote=is_remote(self.path))
         if (power.crs, power.transform, power.shape) == (self.grid.crs, self.grid.transform, self.grid.shape):
             return power  # it lies on the scene's pixels already
         scale_y, scale_x = kernel_scale(power, self.grid)
@@ -80,6 +84,17 @@ class SarReader(RasterReader):
         """Backscatter of a window: `(band, y, x)` float32 in dB (display data: its own values), NaN off the source."""
         power = self.read(window).astype(np.float32, copy=False)
         return power if self.units == "display" else power_to_db(power)
+
+
+def _open_power(vrt: str, *, remote: bool) -> DatasetReader:
+    """Open the VRT; a remote source behind it at once, since an open file keeps the settings it was opened with, and a VRT opens late."""
+    if not remote:
+        return open_raster(vrt)
+    with rasterio.Env(**gdal_options()):
+        power = open_raster(vrt)
+        with suppress(RasterioError):  # a damaged corner is for the one who reads it
+            power.read(1, window=((0, 1), (0, 1)))
+    return power
 
 
 def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:

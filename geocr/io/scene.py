@@ -1,11 +1,14 @@
 """A scene: cloudy Sentinel-2 and, usually, Sentinel-1, on the Sentinel-2 grid, read window by window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from geocr.core.bands import is_l1c
+from geocr.core.errors import RasterReadError
 from geocr.core.types import BoolArray, FloatArray, NumberArray, Window
+from geocr.io.damage import OnError, read_what_decodes
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
 from geocr.io.sar import SarReader
@@ -44,28 +47,64 @@ class Scene:
     """Polarisations in the order read, `()` without Sentinel-1."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while opening, a sentence each, to be said aloud."""
+    on_error: OnError = "stop"
+    """What becomes of blocks that do not decode, whoever reads them."""
 
     @property
     def level(self) -> str:
         """`L1C` when the cirrus band is there, else `L2A` (or an RGB or other subset of either)."""
         return "L1C" if is_l1c(self.bands) else "L2A"
 
-    def read_dn(self, window: Window) -> NumberArray:
-        """Digital numbers, `(band, y, x)` in the file's dtype."""
-        return self.optical.read(window, self.indexes)
+    def read_pixels(self, window: Window) -> tuple[NumberArray, FloatArray, tuple[str, ...]]:
+        """Digital numbers as by `read_dn`, backscatter as by `read_sar`, and a sentence for each block that reads as nodata.
+
+        Raises:
+            RasterReadError: When a block does not decode, unless `on_error` is `nodata`.
+        """
+        dn, lost_dn = self._optical(window, self.indexes)
+        sar, lost_sar = self._sar(window)
+        return dn, sar, (*lost_dn, *lost_sar)
+
+    def read_dn(self, window: Window, indexes: Sequence[int] | None = None) -> NumberArray:
+        """Digital numbers, `(band, y, x)` in the file's dtype; all bands, or those of 1-based numbers."""
+        return self._optical(window, self.indexes if indexes is None else indexes)[0]
+
+    def _optical(self, window: Window, indexes: Sequence[int]) -> tuple[NumberArray, tuple[str, ...]]:
+        try:
+            return self.optical.read(window, indexes), ()
+        except RasterReadError:
+            if self.on_error == "stop":
+                raise
+        nodata = np.nan if self.scale.nodata is None and self.scale.dtype.startswith("float") else self.scale.nodata or 0
+        empty = np.full((len(indexes), *window.shape), nodata, self.scale.dtype)
+        return read_what_decodes(lambda part: self.optical.read(part, indexes), window, block=self._block, empty=empty)
+
+    def _sar(self, window: Window) -> tuple[FloatArray, tuple[str, ...]]:
+        if self.sar is None:
+            return np.empty((0, *window.shape), np.float32), ()
+        try:
+            return self.sar.read_backscatter(window), ()
+        except RasterReadError:
+            if self.on_error == "stop":
+                raise
+        empty = np.full((len(self.sar_bands), *window.shape), np.nan, np.float32)
+        return read_what_decodes(self.sar.read_backscatter, window, block=self._block, empty=empty)
+
+    @property
+    def _block(self) -> tuple[int, int]:
+        rows, cols = self.optical.handle.block_shapes[0]
+        return int(rows), int(cols)
 
     def read_reflectance(self, window: Window, bands: tuple[str, ...] | None = None) -> FloatArray:
         """Reflectance, `(band, y, x)` float32, NaN is nodata; all bands, or the named ones in that order."""
         if bands is None:
             return self.scale.to_reflectance(self.read_dn(window))
         indexes = [self.indexes[self.bands.index(band)] for band in bands]
-        return self.scale.to_reflectance(self.optical.read(window, indexes))
+        return self.scale.to_reflectance(self.read_dn(window, indexes))
 
     def read_sar(self, window: Window) -> FloatArray:
         """Backscatter, `(band, y, x)` float32 dB, NaN outside Sentinel-1; zero bands without Sentinel-1."""
-        if self.sar is None:
-            return np.empty((0, *window.shape), np.float32)
-        return self.sar.read_backscatter(window)
+        return self._sar(window)[0]
 
     def read_coarse(self, factor: int, bands: tuple[str, ...] | None = None) -> CoarsePicture:
         """Average the whole scene over squares of `factor` pixels, reading it once in strips.

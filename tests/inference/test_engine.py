@@ -312,7 +312,7 @@ def test_a_damaged_block_becomes_nodata_only_when_asked_and_is_never_silent(tmp_
     reader = getattr(world.tiles.scene, which)
     damage(Path(reader.path))
     scene = open_scene(world.tiles.scene.optical.path, world.tiles.scene.sar.path if world.tiles.scene.sar else None)
-    tiles = replace(world.tiles, scene=scene, on_error="nodata")
+    tiles = replace(world.tiles, scene=replace(scene, on_error="nodata"))
     plan = plan_scene(tiles, spec, mode="replace-clouds", with_std=True, threads=1)
     said: list[str] = []
     rows = list(stream_rows(tiles, plan, Identity(spec), row_start=0, row_stop=600, on_damage=said.append))
