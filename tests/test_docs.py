@@ -10,7 +10,7 @@ from geocr.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-COMMANDS = ("predict-scene", "predict-batch", "demo", "doctor")
+COMMANDS = ("predict-scene", "predict-batch", "demo", "doctor", "data list")
 
 
 def anchors(page: Path) -> set[str]:
@@ -31,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_reference_names_every_option_and_no_other(command: str) -> None:
-    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+    text = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
     options = set(re.findall(r"^\W+(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
     section = (ROOT / "docs" / "cli.md").read_text().split(f"\n## geocr {command}\n")[1].split("\n## ")[0]
     assert set(re.findall(r"`(--[a-z0-9-]+)`", section)) == options

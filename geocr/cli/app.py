@@ -22,6 +22,7 @@ app = typer.Typer(
 
 for _module, _name in (("predict_scene", "predict-scene"), ("predict_batch", "predict-batch"), ("demo", "demo"), ("doctor", "doctor")):
     app.command(_name)(import_module(f"geocr.cli.{_module}").command)
+app.add_typer(import_module("geocr.cli.data").app)
 
 
 def _show_version(value: bool) -> None:

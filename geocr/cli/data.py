@@ -1,0 +1,15 @@
+"""`geocr data`: the commands about data sets, each in a module of its own."""
+
+from importlib import import_module
+
+import typer
+
+app = typer.Typer(
+    name="data",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Data sets for training and evaluation.",
+)
+
+for _name in ("list",):
+    app.command(_name)(import_module(f"geocr.cli.data_{_name}").command)

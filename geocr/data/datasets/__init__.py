@@ -1,0 +1,11 @@
+"""Data sets that yield `FusionSample`, one file each behind one table."""
+
+from geocr.core.registry import Registry
+
+DATASETS = Registry(
+    "geocr.datasets",
+    {
+        "synthetic": "geocr.data.datasets.synthetic:Synthetic",
+    },
+)
+"""Every data set by name. Listing imports nothing; each entry is a `FusionDataset` with a `card`."""

@@ -1,0 +1,329 @@
+"""`FusionDataset`: from the folders of a published data set to `FusionSample`, the same way for all of them.
+
+A subclass says where files lie (`_scan`) and, where it is no ordinary GeoTIFF, how one is read; pairing, splits by name,
+bands by name, units, missing values, errors and skips are here.
+"""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchgeo.datasets import NonGeoDataset
+
+from geocr.core.errors import BandError, InputError, MissingDataError, RasterNotFoundError, RasterReadError, SampleError
+from geocr.core.types import BoolArray, FloatArray
+from geocr.data.datasets.card import DatasetCard
+from geocr.data.datasets.reading import Image, read_backscatter, read_mask, read_reflectance
+from geocr.data.datasets.record import SampleRecord, Scan
+from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
+
+OnError: TypeAlias = Literal["stop", "skip"]
+"""At a sample that cannot be read: raise, or take the next one and say so."""
+Partner: TypeAlias = Literal["sar", "cloudy", "clear", "mask"]
+CloudMasker: TypeAlias = Callable[[FloatArray, tuple[str, ...]], BoolArray]
+"""From a cloudy image `(band, y, x)` float32 with NaN for missing, and its bands' names, to `(y, x)` bool, True = cloud or shadow."""
+Transform: TypeAlias = Callable[[FusionSample], FusionSample]
+
+
+class Options(TypedDict, total=False):
+    """What every data set can be asked for by name. Documented, with defaults, in `FusionDataset`."""
+
+    split: str | None
+    sar_bands: Sequence[str] | None
+    optical_bands: Sequence[str] | None
+    require: Sequence[Partner] | None
+    on_error: OnError
+    cloud_mask: CloudMasker | None
+    transforms: Transform | None
+    validate: bool
+
+
+EPOCH = date(2014, 4, 3)
+"""Launch of Sentinel-1A: day 0 of `meta["days"]`, as in SEN12MS-CR-TS and UnCRtainTS."""
+MAX_SKIPS = 100
+"""So many unreadable samples in a row are no accident but a lost disk."""
+
+
+class DataWarning(UserWarning):
+    """Something about a data set that a person should know: missing partners, skipped samples, splits that leak."""
+
+
+class FusionDataset(NonGeoDataset):
+    """Base of all data sets. Map-style; opens no file before a sample is asked for.
+
+    Args:
+        root: Folder of the data set; its layout is in `card.layout`.
+        split: One of `card.splits`, or None for all samples.
+        sar_bands: Polarisations to give, by name and in this order. (default: all of `card.sar_bands`)
+        optical_bands: Sentinel-2 bands to give, by canonical name and in this order. (default: all of `card.optical_bands`)
+        require: Partners without which a sample is left out, and counted in `missing`. (default: all the set has)
+        on_error: `stop` raises at a file that cannot be read. `skip` takes the next readable sample, counts it in `skipped`, warns,
+            and notes it in the sample's `meta["skipped"]`, which also tells of skips in worker processes. For training only:
+            an evaluation must stop, because a skip repeats another sample.
+        cloud_mask: Makes `cloud_mask` from cloudy images of a set that has none of its own.
+        transforms: From sample to sample, applied last.
+        validate: Check every sample with `validate_sample`: costs about as much as reading it.
+
+    Attributes:
+        samples: Records of all samples, in a fixed order.
+        missing: Partner to the identifiers left out for the lack of it, over all splits.
+        skipped: Identifier to error of the samples this process skipped.
+
+    Raises:
+        MissingDataError: When a folder is not there, or holds no sample.
+        InputError: When the split or a required partner does not exist.
+        BandError: When a band is unknown or given twice.
+    """
+
+    card: ClassVar[DatasetCard]
+
+    def __init__(self, root: str | Path, **options: Unpack[Options]) -> None:
+        self.root = Path(root)
+        self.split = options.get("split", "train") if self.card.splits else None
+        self.sar_bands = _chosen(options.get("sar_bands"), self.card.sar_bands, f"Sentinel-1 bands of {self.card.name}")
+        self.optical_bands = _chosen(options.get("optical_bands"), self.card.optical_bands, f"optical bands of {self.card.name}")
+        self.require: tuple[Partner, ...] = self._required(options.get("require"))
+        self.on_error: OnError = options.get("on_error", "stop")
+        if self.on_error not in ("stop", "skip"):
+            raise InputError(f"on_error is stop or skip, got {self.on_error!r}")
+        self.cloud_mask = options.get("cloud_mask")
+        self.transforms = options.get("transforms")
+        self.validate = options.get("validate", False)
+        unknown = set(options) - set(Options.__annotations__)
+        if unknown:
+            raise InputError(f"options of {self.card.name} are {', '.join(Options.__annotations__)}; got {', '.join(sorted(unknown))}")
+        self.skipped: dict[str, str] = {}
+        self._check_split()
+        scan = self._scan()
+        self.missing: Mapping[str, tuple[str, ...]] = {partner: ids for partner, ids in scan.missing.items() if ids}
+        self._report_missing()
+        self.samples: tuple[SampleRecord, ...] = self._of_split(scan.samples)
+
+    @abstractmethod
+    def _scan(self) -> Scan:
+        """Records of every split that is there, from names alone."""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> FusionSample:  # type: ignore[override]  # a TypedDict is no dict[str, Any] to mypy
+        """The sample at an index.
+
+        Raises:
+            IndexError: Outside the data set.
+            RasterReadError: When a file cannot be read and `on_error` is `stop`.
+            SampleError: When the files of a sample do not fit together, or break the set's units.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.card.name} has {len(self)} samples, got index {index}")
+        if self.on_error == "stop":
+            return self._finished(self._load(self.samples[index]), ())
+        skips: list[Skip] = []
+        for step in range(min(len(self), MAX_SKIPS)):
+            record = self.samples[(index + step) % len(self)]
+            try:
+                return self._finished(self._load(record), tuple(skips))
+            except (RasterReadError, RasterNotFoundError, SampleError) as error:
+                skips.append(Skip(id=record.id, error=str(error)))
+                self._count(skips[-1])
+        raise MissingDataError(
+            f"on_error=skip passes over single samples; {len(skips)} in a row of {self.card.name} at {self.root} cannot be read "
+            f"(the last: {skips[-1]['error']}); is the disk still there?"
+        )
+
+    def filtered(self, keep: Callable[[SampleRecord], bool]) -> Self:
+        """The same data set with only the samples whose record `keep` accepts."""
+        subset = copy(self)
+        subset.samples = tuple(record for record in self.samples if keep(record))
+        subset.skipped = {}
+        return subset
+
+    def identify(self, index: int) -> str:
+        """Identifier of the sample at an index, without reading it."""
+        return self.samples[index].id
+
+    # how files are read; a subclass may read others
+    def _sar_image(self, path: Path) -> Image:
+        """`(band, y, x)` backscatter of a file in `card.sar_unit`, the chosen bands."""
+        return read_backscatter(path, self.sar_bands, self.card.sar_bands)
+
+    def _optical_image(self, path: Path) -> Image:
+        """`(band, y, x)` of a file in `card.optical_unit`, the chosen bands."""
+        return read_reflectance(path, self.optical_bands, self.card.optical_bands)
+
+    def _mask_image(self, path: Path) -> BoolArray:
+        """`(y, x)` bool of a mask file, True = cloud or shadow."""
+        return read_mask(path)
+
+    def _load(self, record: SampleRecord) -> FusionSample:
+        """Read one record. Overridden by sets that are not made of files."""
+        sar = [self._sar_image(self.root / path) for path in (record.sar if self.sar_bands else ())]
+        cloudy = [self._optical_image(self.root / path) for path in record.cloudy]
+        clear = None if record.clear is None else self._optical_image(self.root / record.clear)
+        masks = [self._mask_image(self.root / path) for path in record.masks]
+        images = [*sar, *cloudy, *([] if clear is None else [clear])]
+        _check_sizes(record, [*images, *(Image(pixels=mask[None], grid=None) for mask in masks)])
+        return self._assemble(
+            record,
+            sar=[image.pixels for image in sar],
+            cloudy=[image.pixels for image in cloudy],
+            clear=None if clear is None else clear.pixels,
+            masks=masks,
+            grid=next((image.grid for image in reversed(images) if image.grid is not None), None),
+        )
+
+    def _assemble(
+        self,
+        record: SampleRecord,
+        *,
+        sar: Sequence[FloatArray],
+        cloudy: Sequence[FloatArray],
+        clear: FloatArray | None,
+        masks: Sequence[BoolArray],
+        grid: Any,  # noqa: ANN401 - SceneGrid or None
+    ) -> FusionSample:
+        """A sample from arrays: `(band, y, x)` per date, masks `(y, x)`."""
+        size = next(array.shape[-2:] for array in (*sar, *cloudy, clear) if array is not None)
+        dates = max(len(cloudy), len(sar), 1)
+        stacked = _stack(sar) if sar else torch.empty((dates, 0, *size))
+        sample: FusionSample = {
+            "sar": stacked,
+            "valid_mask": usable(stacked, _stack(cloudy) if cloudy else None, None if clear is None else torch.from_numpy(clear)),
+            "meta": self._meta(record, dates=dates, has_cloudy=bool(cloudy), grid=grid),
+        }
+        if cloudy:
+            sample["cloudy"] = _stack(cloudy)
+        if clear is not None:
+            sample["clear"] = torch.from_numpy(clear)
+        if not masks and self.cloud_mask is not None:
+            masks = [self.cloud_mask(image, self.optical_bands) for image in cloudy]
+        if masks:
+            sample["cloud_mask"] = torch.from_numpy(np.stack(masks))
+        return sample
+
+    def _meta(self, record: SampleRecord, *, dates: int, has_cloudy: bool, grid: Any) -> SampleMeta:  # noqa: ANN401 - SceneGrid or None
+        unknown = (None,) * dates
+        times = SampleDates(
+            sar=record.sar_dates or unknown,
+            cloudy=(record.cloudy_dates or unknown) if has_cloudy else (),
+            clear=record.date if record.clear is not None else None,
+        )
+        inside = str(self.root)
+        return SampleMeta(
+            dataset=self.card.name,
+            id=record.id,
+            roi=record.roi,
+            split=record.split,
+            grid=grid,
+            times=times,
+            days=days_of(times, dates),
+            sar_unit=self.card.sar_unit,
+            optical_unit=self.card.optical_unit,
+            sar_bands=self.sar_bands,
+            optical_bands=self.optical_bands,
+            paths=SamplePaths(
+                sar=tuple(f"{inside}/{path}" for path in record.sar),
+                cloudy=tuple(f"{inside}/{path}" for path in record.cloudy),
+                clear=None if record.clear is None else f"{inside}/{record.clear}",
+            ),
+            skipped=(),
+        )
+
+    def _finished(self, sample: FusionSample, skips: tuple[Skip, ...]) -> FusionSample:
+        sample["meta"]["skipped"] = skips
+        if self.validate:
+            validate_sample(sample)
+        return sample if self.transforms is None else self.transforms(sample)
+
+    def _count(self, skip: Skip) -> None:
+        if skip["id"] not in self.skipped:
+            warnings.warn(f"skipped sample {skip['id']} of {self.card.name}: {skip['error']}", DataWarning, stacklevel=3)
+        self.skipped[skip["id"]] = skip["error"]
+
+    def _required(self, require: Sequence[Partner] | None) -> tuple[Partner, ...]:
+        keys: dict[Partner, bool] = {
+            "sar": bool(self.card.sar_bands),
+            "cloudy": "cloudy" in self.card.keys,
+            "clear": "clear" in self.card.keys,
+            "mask": "cloud_mask" in self.card.keys,
+        }
+        known = tuple(partner for partner, has in keys.items() if has)
+        if require is None:
+            return known
+        unknown = [partner for partner in require if partner not in known]
+        if unknown:
+            raise InputError(f"samples of {self.card.name} can require {', '.join(known)}; got {', '.join(unknown)}")
+        return tuple(require)
+
+    def _check_split(self) -> None:
+        if self.split is not None and self.split not in self.card.splits:
+            raise InputError(f"{self.card.name} has the splits {', '.join(self.card.splits)}, or None for all samples; got {self.split!r}")
+
+    def _of_split(self, samples: Sequence[SampleRecord]) -> tuple[SampleRecord, ...]:
+        chosen = tuple(record for record in samples if self.split is None or record.split == self.split)
+        if not chosen:
+            counts = {name: sum(record.split == name for record in samples) for name in self.card.splits}
+            left_out = "".join(f"; {len(ids)} left out without their {partner}" for partner, ids in self.missing.items())
+            raise self.missing_data(
+                f"samples{'' if self.split is None else f' of split {self.split!r}'}",
+                f"{len(samples)} complete samples" + (f" ({counts})" if counts else "") + left_out,
+            )
+        return chosen
+
+    def _report_missing(self) -> None:
+        if self.missing:
+            counts = ", ".join(f"{len(ids)} without {partner} (first: {ids[0]})" for partner, ids in self.missing.items())
+            warnings.warn(
+                f"samples of {self.card.name} at {self.root} are left out for the lack of a partner file: {counts}; "
+                "all are listed in `missing`, and `require` sets what a sample must have",
+                DataWarning,
+                stacklevel=3,
+            )
+
+    def missing_data(self, looked_for: str, found: str) -> MissingDataError:
+        """The error for data that is not there: what was looked for, what was found, how to get it."""
+        return MissingDataError(
+            f"{self.card.name} was looked for at {self.root} ({looked_for}); found: {found}. "
+            f"Layout wanted: {self.card.layout}. To get it: {self.card.download}"
+        )
+
+
+def days_of(times: SampleDates, dates: int) -> tuple[float, ...]:
+    """Per date, days since 2014-04-03: the mean of Sentinel-1 and Sentinel-2 where both are known, NaN where none is."""
+    out = []
+    for index in range(dates):
+        known = [_day(of[index]) for of in (times["sar"], times["cloudy"]) if index < len(of) and of[index] is not None]
+        out.append(sum(known) / len(known) if known else float("nan"))
+    return tuple(out)
+
+
+def _day(text: str | None) -> float:
+    return float("nan") if text is None else float((date.fromisoformat(text) - EPOCH).days)
+
+
+def _stack(images: Sequence[FloatArray]) -> Tensor:
+    """`(date, band, y, x)`; one date is a view, not a copy."""
+    return torch.from_numpy(images[0][None] if len(images) == 1 else np.stack(images))
+
+
+def _chosen(asked: Sequence[str] | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    if asked is None:
+        return known
+    bands = tuple(asked)
+    if not set(bands) <= set(known) or len(set(bands)) != len(bands):
+        raise BandError(f"{what} are {', '.join(known) or 'none'}, each at most once; got {', '.join(bands)}")
+    return bands
+
+
+def _check_sizes(record: SampleRecord, images: Sequence[Image]) -> None:
+    sizes = {image.pixels.shape[1:] for image in images}
+    if len(sizes) > 1:
+        found = ", ".join(f"{path} {image.pixels.shape[1:]}" for path, image in zip(record.paths, images, strict=False))
+        raise SampleError(f"all images of a sample have one size; sample {record.id} has {found}; one of them is damaged or mispaired")

@@ -1,0 +1,168 @@
+"""Reading one image file of a data set: bands by position, units, missing values as NaN.
+
+Files are opened and closed for each read, so that no GDAL handle crosses a fork to a worker process. Sidecar files
+beside a patch are not looked for: listing a folder of ten thousand patches costs more than reading one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+
+from geocr.core.errors import RasterNotFoundError, RasterReadError, SampleError, UnitsError
+from geocr.core.types import BoolArray, NumberArray
+from geocr.io.grid import SceneGrid
+
+REFLECTANCE_PER_DN = 1e-4
+"""Of Sentinel-2 products (quantification value 10000)."""
+_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Image:
+    """Pixels of one file."""
+
+    pixels: NumberArray
+    """`(band, y, x)`."""
+    grid: SceneGrid | None
+    """Where they lie; None without a georeference."""
+
+
+def read_backscatter(path: Path, bands: Sequence[str], file_bands: Sequence[str]) -> Image:
+    """Backscatter in dB, float32 `(band, y, x)`; NaN where the file has NaN, infinity or its nodata value.
+
+    Args:
+        path: A float GeoTIFF in dB.
+        bands: Polarisations to read, in this order.
+        file_bands: Polarisations of the file, in order.
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+        SampleError: When it has other bands than the set's layout says.
+        UnitsError: When it is no float file, or its values are linear.
+    """
+    raw, grid, nodata = _read_geotiff(path, bands, file_bands)
+    if not np.issubdtype(raw.dtype, np.floating):
+        raise UnitsError(
+            f"Sentinel-1 of this data set is float32 dB; {path} is {raw.dtype}: calibrated backscatter is needed, not counts or a picture"
+        )
+    pixels = raw.astype(np.float32, copy=False)
+    missing = ~np.isfinite(pixels)
+    if nodata is not None:
+        missing |= raw == nodata
+    if missing.any():
+        pixels[missing] = np.nan
+    seen_low = float(np.nanmin(pixels)) if not missing.all() else -1.0
+    if seen_low >= 0:
+        return Image(pixels=_blank_or_linear(pixels, path), grid=grid)
+    return Image(pixels=pixels, grid=grid)
+
+
+def read_reflectance(
+    path: Path,
+    bands: Sequence[str],
+    file_bands: Sequence[str],
+    *,
+    scale: float = REFLECTANCE_PER_DN,
+    offset: float = 0.0,
+) -> Image:
+    """Reflectance = DN x scale + offset, float32 `(band, y, x)`.
+
+    NaN where all bands read are 0 (Sentinel-2's nodata; a single band may be 0 by right), and where a float file has NaN or
+    the file's own nodata value stands.
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+        SampleError: When it has other bands than the set's layout says, or 8 bits.
+    """
+    raw, grid, nodata = _read_geotiff(path, bands, file_bands)
+    if raw.dtype.itemsize < 2:
+        raise SampleError(
+            f"reflectance needs 16-bit counts or floats; {path} is {raw.dtype}: an 8-bit picture has lost its scale, get the original file"
+        )
+    pixels = np.multiply(raw, np.float32(scale), dtype=np.float32)
+    if offset:
+        pixels += np.float32(offset)
+    if raw.shape[0] and not raw[0].all():
+        pixels[:, ~raw.any(axis=0)] = np.nan
+    if nodata is not None and nodata != 0:
+        pixels[raw == nodata] = np.nan
+    if np.issubdtype(raw.dtype, np.floating):
+        pixels[~np.isfinite(pixels)] = np.nan
+    return Image(pixels=pixels, grid=grid)
+
+
+def read_mask(path: Path) -> BoolArray:
+    """The first band of a mask file, `(y, x)` bool: True where it is not 0."""
+    raw, _, _ = _read_geotiff(path, ("mask",), ("mask",))
+    mask: BoolArray = raw[0] != 0
+    return mask
+
+
+def read_picture(path: Path) -> NumberArray:
+    """An 8-bit picture as `(band, y, x)` uint8, one band when grey and three when coloured (alpha and palettes are resolved).
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+        SampleError: When it has 16 bits.
+    """
+    try:
+        with PillowImage.open(path) as picture:
+            if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+                raise SampleError(
+                    f"pictures of this data set have 8 bits; {path} is of mode {picture.mode}: it would lose its values; use the original picture"
+                )
+            wanted = "L" if picture.mode in ("1", "L", "LA") else "RGB"
+            pixels = np.asarray(picture if picture.mode == wanted else picture.convert(wanted))
+    except FileNotFoundError as error:
+        raise RasterNotFoundError(f"files of a data set must stay where they were indexed; there is nothing at {path}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, SampleError):
+            raise
+        raise RasterReadError(
+            f"pictures of a data set must decode; {path} does not ({error}); it is truncated or damaged: fetch it again"
+        ) from error
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _read_geotiff(path: Path, bands: Sequence[str], file_bands: Sequence[str]) -> tuple[NumberArray, SceneGrid | None, float | None]:
+    """The bands' pixels in the file's dtype, their grid, and the file's nodata value."""
+    try:
+        with rasterio.Env(**_OPTIONS), rasterio.open(path) as dataset:
+            if dataset.count != len(file_bands):
+                raise SampleError(
+                    f"files of this kind have {len(file_bands)} bands ({', '.join(file_bands)}); {path} has {dataset.count}: it belongs to another set or level"
+                )
+            indexes = None if tuple(bands) == tuple(file_bands) else [file_bands.index(band) + 1 for band in bands]
+            raw: NumberArray = dataset.read(indexes)
+            return raw, _grid_of(dataset), dataset.nodata
+    except RasterioError as error:
+        if not path.exists():
+            raise RasterNotFoundError(f"files of a data set must stay where they were indexed; there is nothing at {path}") from error
+        cause: Any = error.__cause__ or error
+        raise RasterReadError(
+            f"files of a data set must decode; {path} does not ({cause}); it is truncated or damaged: fetch it again"
+        ) from error
+
+
+def _grid_of(dataset: DatasetReader) -> SceneGrid | None:
+    if dataset.crs is None:
+        return None
+    return SceneGrid(crs=dataset.crs, transform=dataset.transform, shape=(dataset.height, dataset.width))
+
+
+def _blank_or_linear(pixels: NumberArray, path: Path) -> NumberArray:
+    """Backscatter without a negative value: nothing but fill (NaN is given back), or not in dB."""
+    if np.nanmax(pixels) == 0:
+        return np.full_like(pixels, np.nan)
+    raise UnitsError(
+        f"Sentinel-1 of this data set is in dB, where most values are negative; {path} has {np.nanmin(pixels):g} to {np.nanmax(pixels):g}: "
+        "it is linear power or amplitude; convert it, dB = 10 log10(power)"
+    )

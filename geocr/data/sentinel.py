@@ -1,0 +1,155 @@
+"""Sentinel-1 and Sentinel-2 scenes as torchgeo datasets."""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from pyproj import CRS
+
+from geocr.core.bands import S1_BANDS
+from geocr.core.errors import BandError
+from geocr.core.types import FloatArray, Window
+from geocr.data.rasters import RasterEntry, SceneRasters
+from geocr.data.times import Acquisition
+from geocr.data.warp import WarpedReader
+from geocr.io.grid import SceneGrid
+from geocr.io.open import open_sar, open_scene
+from geocr.io.raster import RasterReader, open_raster
+from geocr.io.sar import SarReader
+from geocr.radiometry.optical import OpticalScale
+from geocr.radiometry.sar import SarUnits
+
+
+class Sentinel1Scenes(SceneRasters):
+    """Sentinel-1 backscatter, VV and VH, terrain-corrected, in any CRS and resolution.
+
+    Under the key `sar`: `(2, H, W)` float32 in dB, whatever the files hold (dB, power, amplitude); `units` says `display` when the
+    files are stretched pictures and were declared so. Warping is done in linear power.
+
+    Args:
+        s1_units: `db`, `power`, `amplitude` or `display`; found out from each file's values when None.
+        **options: As `SceneRasters`. `bands` are of VV and VH.
+    """
+
+    key = "sar"
+    modality = "Sentinel-1"
+
+    def __init__(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = "data",
+        crs: CRS | None = None,
+        res: float | tuple[float, float] | None = None,
+        bands: Sequence[str] | None = None,
+        *,
+        s1_units: SarUnits | None = None,
+        **options: Any,  # noqa: ANN401 - those of the base class
+    ) -> None:
+        self._given_units = s1_units
+        super().__init__(paths, crs, res, bands, **options)
+
+    def _describe(self, path: str, bands: Sequence[str] | None, acquired: Acquisition | None) -> RasterEntry:
+        reader, names, _ = open_sar(path, units=self._given_units)
+        wanted = tuple(names if bands is None else bands)
+        _require_bands(path, names, wanted, S1_BANDS)
+        return RasterEntry(
+            path=path,
+            grid=reader.grid,
+            bands=wanted,
+            indexes=tuple(reader.indexes[names.index(name)] for name in wanted),
+            units="display" if reader.units == "display" else "db",
+            source=reader.units,
+            acquired=acquired,
+        )
+
+    def _make_reader(self, entry: RasterEntry, grid: SceneGrid) -> RasterReader:
+        units: Any = entry.source
+        return SarReader(entry.path, indexes=entry.indexes, units=units, grid=grid)
+
+    def _in_units(self, reader: RasterReader, window: Window, entry: RasterEntry) -> FloatArray:
+        del entry
+        if not isinstance(reader, SarReader):
+            raise TypeError(f"Sentinel-1 is read by a SarReader, got {type(reader).__name__}")
+        return reader.read_backscatter(window)
+
+
+class Sentinel2Scenes(SceneRasters):
+    """Sentinel-2 reflectance, all bands of the files or the named ones, in any CRS and resolution.
+
+    Under the key `optical`: `(C, H, W)` float32 reflectance by the file's own scale and offset (see `geocr.io.open`). 8-bit files
+    are pictures: they give DN / 255, and `units` says `display`.
+
+    Args:
+        s2_bands: Names of the files' bands in their order, where the files do not tell.
+        s2_scale: Reflectance per DN, where the files do not tell.
+        s2_offset: Reflectance at DN 0, where the files do not tell.
+        **options: As `SceneRasters`.
+    """
+
+    key = "optical"
+    modality = "Sentinel-2"
+
+    def __init__(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = "data",
+        crs: CRS | None = None,
+        res: float | tuple[float, float] | None = None,
+        bands: Sequence[str] | None = None,
+        *,
+        s2_bands: tuple[str, ...] | None = None,
+        s2_scale: float | None = None,
+        s2_offset: float | None = None,
+        **options: Any,  # noqa: ANN401 - those of the base class
+    ) -> None:
+        self._given: dict[str, Any] = {"s2_bands": s2_bands, "s2_scale": s2_scale, "s2_offset": s2_offset}
+        super().__init__(paths, crs, res, bands, **options)
+
+    def open_options(self, path: str) -> dict[str, Any]:
+        """What `open_scene` must be told about a file: names and scale given by the caller, and 1/255 for pictures."""
+        with open_raster(path) as source:
+            picture = source.dtypes[0] == "uint8"
+        options = dict(self._given)
+        if picture and options["s2_scale"] is None:
+            options |= {"s2_scale": 1 / 255, "s2_offset": 0.0}
+        return options
+
+    def _describe(self, path: str, bands: Sequence[str] | None, acquired: Acquisition | None) -> RasterEntry:
+        scene = open_scene(path, **self.open_options(path))
+        wanted = tuple(scene.bands if bands is None else bands)
+        _require_bands(path, scene.bands, wanted, scene.bands)
+        return RasterEntry(
+            path=path,
+            grid=scene.grid,
+            bands=wanted,
+            indexes=tuple(scene.indexes[scene.bands.index(name)] for name in wanted),
+            units="display" if scene.scale.dtype == "uint8" else "reflectance",
+            source=scene.scale,
+            acquired=acquired,
+        )
+
+    def _make_reader(self, entry: RasterEntry, grid: SceneGrid) -> RasterReader:
+        if entry.grid == grid or self.lattice.holds(entry.grid):
+            return RasterReader(entry.path)
+        nodata = entry.source.nodata if isinstance(entry.source, OpticalScale) else None
+        return WarpedReader(entry.path, grid=grid, nodata=nodata)
+
+    def _in_units(self, reader: RasterReader, window: Window, entry: RasterEntry) -> FloatArray:
+        if not isinstance(entry.source, OpticalScale):
+            raise TypeError(f"Sentinel-2 has an optical scale, got {entry.source!r}")
+        dn = reader.read(window, entry.indexes)
+        values = dn.astype(np.float32)  # a warped file brings NaN along
+        values *= np.float32(entry.source.scale)
+        values += np.float32(entry.source.offset)
+        if not isinstance(reader, WarpedReader):
+            # a single band may be 0 by right (cirrus over clear land): only a pixel that is nodata in all bands was not observed
+            values[:, ~entry.source.observed(dn).any(axis=0)] = np.nan
+        return values
+
+
+def _require_bands(path: str, there: Sequence[str], wanted: Sequence[str], known: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise BandError(
+            f"every file of a dataset must hold the bands asked for ({', '.join(wanted)}); {path} has {', '.join(there)} and lacks "
+            f"{', '.join(missing)}; choose bands among {', '.join(name for name in known if name in there)}, or leave the file out"
+        )
