@@ -17,7 +17,7 @@ from geocr.radiometry.normalize import DISPLAY_RANGE
 SarUnit: TypeAlias = Literal["db", "display"]
 """Backscatter in dB, or a stretched picture, 0 to 255 (`geocr.radiometry.normalize.DISPLAY_RANGE`)."""
 OpticalUnit: TypeAlias = Literal["reflectance", "display"]
-"""Reflectance, about 0 to 1 and brighter over clouds, or a stretched picture: 8-bit value / 255, 0 to 1."""
+"""Reflectance, about 0 to 1 and brighter over clouds, or the values of a stretched 8-bit picture, 0 to 255."""
 
 LEAST_DB, GREATEST_DB = -120.0, 60.0
 """Backscatter beyond these is no measurement: noise floors lie near -40 dB, the brightest echoes near +40 dB."""
@@ -186,7 +186,7 @@ def _check_meta(name: str, meta: SampleMeta, *, dates: int, has_cloudy: bool, si
 def _check_units(name: str, sample: FusionSample) -> None:
     meta = sample["meta"]
     sar_range = (LEAST_DB, GREATEST_DB) if meta["sar_unit"] == "db" else DISPLAY_RANGE
-    optical_range = (LEAST_REFLECTANCE, GREATEST_REFLECTANCE) if meta["optical_unit"] == "reflectance" else (0.0, 1.0)
+    optical_range = (LEAST_REFLECTANCE, GREATEST_REFLECTANCE) if meta["optical_unit"] == "reflectance" else DISPLAY_RANGE
     for key, tensor in _tensors(sample).items():
         if key.endswith("_mask"):
             continue

@@ -23,6 +23,7 @@ from geocr.data.datasets.card import DatasetCard
 from geocr.data.datasets.reading import Image, read_backscatter, read_mask, read_reflectance
 from geocr.data.datasets.record import SampleRecord, Scan
 from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
+from geocr.models.spec import DATE_EPOCH
 
 OnError: TypeAlias = Literal["stop", "skip"]
 """At a sample that cannot be read: raise, or take the next one and say so."""
@@ -45,8 +46,6 @@ class Options(TypedDict, total=False):
     validate: bool
 
 
-EPOCH = date(2014, 4, 3)
-"""Launch of Sentinel-1A: day 0 of `meta["days"]`, as in SEN12MS-CR-TS and UnCRtainTS."""
 MAX_SKIPS = 100
 """So many unreadable samples in a row are no accident but a lost disk."""
 
@@ -305,7 +304,7 @@ def days_of(times: SampleDates, dates: int) -> tuple[float, ...]:
 
 
 def _day(text: str | None) -> float:
-    return float("nan") if text is None else float((date.fromisoformat(text) - EPOCH).days)
+    return float("nan") if text is None else float((date.fromisoformat(text) - DATE_EPOCH).days)
 
 
 def _stack(images: Sequence[FloatArray]) -> Tensor:
