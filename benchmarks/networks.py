@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from conv3 import BANDS, CHANNELS, OVERLAP_PX, SAR_FLOOR_DB, SAR_RANGE_DB, TILE_PX, make_conv3
 from torch import nn
 
 from geocr.core.types import Reconstruction, TileInput
@@ -14,13 +15,8 @@ from geocr.grid.spec import TileSpec
 
 @cache
 def conv3(device: str, precision: str) -> nn.Module:
-    """Three 3 x 3 convolutions, 15-32-32-13: small enough that everything around the model shows."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(15, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 13, 3, padding=1)
-    )
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    return net.to(device, dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
+    """The network of `make_conv3`, once per process."""
+    return make_conv3(device, precision)
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class Conv3:
 
     device: str = "cpu"
     precision: str = "fp32"
-    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=256, overlap_px=64))
+    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=TILE_PX, overlap_px=OVERLAP_PX))
     has_std: bool = False
 
     def describe(self) -> dict[str, Any]:
@@ -44,10 +40,10 @@ class Conv3:
         """One forward pass over several tiles."""
         net = conv3(self.device, self.precision)
         height, width = tiles[0].window.shape
-        stacked = torch.empty((len(tiles), 15, height, width), memory_format=torch.channels_last)
+        stacked = torch.empty((len(tiles), CHANNELS, height, width), memory_format=torch.channels_last)
         for held, tile in zip(stacked, tiles, strict=True):
-            held[:13] = torch.from_numpy(tile.optical)
-            held[13:] = torch.from_numpy(tile.sar)
+            held[:BANDS] = torch.from_numpy(tile.optical)
+            held[BANDS:] = (torch.from_numpy(tile.sar) - SAR_FLOOR_DB) / SAR_RANGE_DB
         with torch.inference_mode():
             weight = next(net.parameters())
             stacked.nan_to_num_(0.0)
@@ -59,7 +55,7 @@ class Conv3:
 class Identity:
     """Gives back what it sees: what a run costs without a model."""
 
-    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=256, overlap_px=64))
+    tile: TileSpec = field(default_factory=lambda: TileSpec(size_px=TILE_PX, overlap_px=OVERLAP_PX))
     has_std: bool = False
 
     def describe(self) -> dict[str, Any]:
