@@ -6,11 +6,13 @@ A value that was not observed is NaN, in both modalities, exactly as the engine 
 
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from geocr.core.bands import S1_BANDS, S2_BANDS
 from geocr.core.errors import SampleError
+from geocr.core.types import BoolArray
 from geocr.io.grid import SceneGrid
 from geocr.radiometry.normalize import DISPLAY_RANGE
 
@@ -140,12 +142,21 @@ def usable(sar: Tensor, cloudy: Tensor | None, clear: Tensor | None) -> Tensor:
         cloudy: `(T, Co, H, W)` or None.
         clear: `(Co, H, W)` or None.
     """
-    valid = torch.isfinite(sar).all(dim=1).any(dim=0)
+    valid = _observed(sar).any(axis=0)
     if cloudy is not None:
-        valid &= torch.isfinite(cloudy).all(dim=1).any(dim=0)
+        valid &= _observed(cloudy).any(axis=0)
     if clear is not None:
-        valid &= torch.isfinite(clear).all(dim=0)
-    return valid
+        valid &= _observed(clear)
+    return torch.from_numpy(valid)
+
+
+def _observed(images: Tensor) -> BoolArray:
+    """`(..., H, W)` bool, True where every band of `(..., bands, H, W)` is finite: where their sum is.
+
+    In numpy: one thread and one pass, where a loader's workers would otherwise fight for cores.
+    """
+    finite: BoolArray = np.isfinite(images.detach().cpu().numpy().sum(axis=-3, dtype=np.float32))
+    return finite
 
 
 def _tensors(sample: FusionSample) -> dict[str, Tensor]:

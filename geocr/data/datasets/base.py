@@ -21,13 +21,12 @@ from geocr.core.errors import BandError, InputError, MissingDataError, RasterNot
 from geocr.core.types import BoolArray, FloatArray
 from geocr.data.datasets.card import DatasetCard
 from geocr.data.datasets.reading import Image, read_backscatter, read_mask, read_reflectance
-from geocr.data.datasets.record import SampleRecord, Scan
+from geocr.data.datasets.record import Partner, Records, SampleRecord, Scan
 from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
 from geocr.models.spec import DATE_EPOCH
 
 OnError: TypeAlias = Literal["stop", "skip"]
 """At a sample that cannot be read: raise, or take the next one and say so."""
-Partner: TypeAlias = Literal["sar", "cloudy", "clear", "mask"]
 CloudMasker: TypeAlias = Callable[[FloatArray, tuple[str, ...]], BoolArray]
 """From a cloudy image `(band, y, x)` float32 with NaN for missing, and its bands' names, to `(y, x)` bool, True = cloud or shadow."""
 Transform: TypeAlias = Callable[[FusionSample], FusionSample]
@@ -71,7 +70,7 @@ class FusionDataset(NonGeoDataset):
         validate: Check every sample with `validate_sample`: costs about as much as reading it.
 
     Attributes:
-        samples: Records of all samples, in a fixed order.
+        samples: Records of all samples, in a fixed order; a sequence that makes each record when it is asked for.
         missing: Partner to the identifiers left out for the lack of it, over all splits.
         skipped: Identifier to error of the samples this process skipped.
 
@@ -101,9 +100,9 @@ class FusionDataset(NonGeoDataset):
         self.skipped: dict[str, str] = {}
         self._check_split()
         scan = self._scan()
-        self.missing: Mapping[str, tuple[str, ...]] = {partner: ids for partner, ids in scan.missing.items() if ids}
+        self.missing: Mapping[Partner, tuple[str, ...]] = {partner: ids for partner, ids in scan.missing.items() if ids}
         self._report_missing()
-        self.samples: tuple[SampleRecord, ...] = self._of_split(scan.samples)
+        self.samples: Records = self._of_split(scan.samples)
 
     @abstractmethod
     def _scan(self) -> Scan:
@@ -140,7 +139,7 @@ class FusionDataset(NonGeoDataset):
     def filtered(self, keep: Callable[[SampleRecord], bool]) -> Self:
         """The same data set with only the samples whose record `keep` accepts."""
         subset = copy(self)
-        subset.samples = tuple(record for record in self.samples if keep(record))
+        subset.samples = self.samples.take(np.flatnonzero([keep(record) for record in self.samples]))
         subset.skipped = {}
         return subset
 
@@ -265,15 +264,14 @@ class FusionDataset(NonGeoDataset):
         if self.split is not None and self.split not in self.card.splits:
             raise InputError(f"{self.card.name} has the splits {', '.join(self.card.splits)}, or None for all samples; got {self.split!r}")
 
-    def _of_split(self, samples: Sequence[SampleRecord]) -> tuple[SampleRecord, ...]:
-        chosen = tuple(record for record in samples if self.split is None or record.split == self.split)
-        if not chosen:
-            counts = {name: sum(record.split == name for record in samples) for name in self.card.splits}
+    def _of_split(self, found: Sequence[SampleRecord]) -> Records:
+        samples = found if isinstance(found, Records) else Records.of(found)
+        chosen = samples if self.split is None else samples.of_split(self.split)
+        if not len(chosen):
+            counts = ", ".join(f"{count} of split {name}" for name, count in samples.count_splits().items())
             left_out = "".join(f"; {len(ids)} left out without their {partner}" for partner, ids in self.missing.items())
-            raise self.missing_data(
-                f"samples{'' if self.split is None else f' of split {self.split!r}'}",
-                f"{len(samples)} complete samples" + (f" ({counts})" if counts else "") + left_out,
-            )
+            wanted = "samples" if self.split is None else f"samples of split {self.split}"
+            raise self.missing_data(wanted, f"{counts or 'no complete sample'}{left_out}")
         return chosen
 
     def _report_missing(self) -> None:
@@ -286,12 +284,20 @@ class FusionDataset(NonGeoDataset):
                 stacklevel=3,
             )
 
-    def missing_data(self, looked_for: str, found: str) -> MissingDataError:
-        """The error for data that is not there: what was looked for, what was found, how to get it."""
+    def missing_data(self, looked_for: str, found: str | None = None) -> MissingDataError:
+        """The error for data that is not there: what was looked for, what was found (default: the root's entries), how to get it."""
         return MissingDataError(
-            f"{self.card.name} was looked for at {self.root} ({looked_for}); found: {found}. "
+            f"{self.card.name} was looked for at {self.root} ({looked_for}); found: {found or entries_of(self.root)}. "
             f"Layout wanted: {self.card.layout}. To get it: {self.card.download}"
         )
+
+
+def entries_of(folder: Path) -> str:
+    """What stands in a folder, in words, for an error."""
+    if not folder.is_dir():
+        return "no such folder"
+    names = sorted(entry.name for entry in folder.iterdir())
+    return f"{len(names)} entries: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else "an empty folder"
 
 
 def days_of(times: SampleDates, dates: int) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from geocr.core.bands import L1C_BANDS, S1_BANDS
 from geocr.core.errors import InputError
 from geocr.data.datasets.base import FusionDataset, Options
 from geocr.data.datasets.card import DatasetCard
-from geocr.data.datasets.record import SampleRecord, Scan
+from geocr.data.datasets.record import Records, SampleRecord, Scan
 from geocr.data.sample import FusionSample
 from geocr.io.grid import SceneGrid
 from geocr.simulate.scene import MIN_SIDE, simulate_scene
@@ -70,10 +70,8 @@ class Synthetic(FusionDataset):
 
     def _scan(self) -> Scan:
         return Scan(
-            samples=tuple(
-                SampleRecord(id=f"{split}-{number:06d}", roi=f"{split}-{number:06d}", split=split)
-                for split in _SPLITS
-                for number in range(self.length)
+            samples=Records.patterned(
+                {SampleRecord(id=f"{split}-{{n}}", roi=f"{split}-{{n}}", split=split): range(self.length) for split in _SPLITS}
             )
         )
 
