@@ -14,6 +14,10 @@ class InputError(GeocrError, ValueError):
     """An argument or option has a value that the rule in the message does not allow."""
 
 
+class NoPatchError(InputError):
+    """No patch of the asked size and content lies in the given scenes and regions."""
+
+
 class RasterNotFoundError(GeocrError, FileNotFoundError):
     """An input raster does not exist at the given path."""
 

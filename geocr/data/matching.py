@@ -138,4 +138,4 @@ def _days(when: pd.Timestamp | None, item: Candidate, max_days: float | None) ->
             f"it is not known for {item.paths[0] if item.when is None else 'a cloudy scene'}; name the file so, give `acquired`, "
             f"or max_days=None to pair whatever overlaps"
         )
-    return abs((item.when - when) / timedelta(days=1))
+    return float(abs((item.when - when) / timedelta(days=1)))

@@ -77,7 +77,7 @@ class Sentinel2Scenes(SceneRasters):
     """Sentinel-2 reflectance, all bands of the files or the named ones, in any CRS and resolution.
 
     Under the key `optical`: `(C, H, W)` float32 reflectance by the file's own scale and offset (see `geocr.io.open`). 8-bit files
-    are pictures: they give DN / 255, and `units` says `display`.
+    are pictures: they give their values, 0 to 255, and `units` says `display`.
 
     Args:
         s2_bands: Names of the files' bands in their order, where the files do not tell.
@@ -105,12 +105,12 @@ class Sentinel2Scenes(SceneRasters):
         super().__init__(paths, crs, res, bands, **options)
 
     def open_options(self, path: str) -> dict[str, Any]:
-        """What `open_scene` must be told about a file: names and scale given by the caller, and 1/255 for pictures."""
+        """What `open_scene` must be told about a file: names and scale given by the caller, and 1 for pictures."""
         with open_raster(path) as source:
             picture = source.dtypes[0] == "uint8"
         options = dict(self._given)
         if picture and options["s2_scale"] is None:
-            options |= {"s2_scale": 1 / 255, "s2_offset": 0.0}
+            options |= {"s2_scale": 1.0, "s2_offset": 0.0}
         return options
 
     def _describe(self, path: str, bands: Sequence[str] | None, acquired: Acquisition | None) -> RasterEntry:

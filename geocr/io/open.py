@@ -82,6 +82,28 @@ def open_scene(
     )
 
 
+def open_sar(path: str, *, units: SarUnits | None = None) -> tuple[SarReader, tuple[str, ...], tuple[str, ...]]:
+    """Open a Sentinel-1 raster by itself, on its own grid.
+
+    Args:
+        path: Raster with VV and VH, or one of them.
+        units: What it holds; told from its values when None.
+
+    Returns:
+        The reader, the polarisations in the order it reads them, and what was decided, a sentence each.
+
+    Raises:
+        RasterNotFoundError: When the file is missing.
+        RasterReadError: When it is no raster or is truncated.
+        GeoreferenceError: When it has no CRS.
+        BandError: When its bands cannot be named.
+        UnitsError: When its units cannot be told.
+    """
+    path = _absolute(path)
+    reader, bands, notes = _open_sar(path, _grid_of(RasterReader(path).handle, path), units)
+    return reader, bands, tuple(notes)
+
+
 def _absolute(path: str) -> str:
     """The path as workers in other folders can open it."""
     return path if "://" in path or path.startswith("/vsi") else str(Path(path).absolute())

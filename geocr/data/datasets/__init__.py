@@ -5,6 +5,7 @@ from geocr.core.registry import Registry
 DATASETS = Registry(
     "geocr.datasets",
     {
+        "scenes": "geocr.data.datasets.scenes:Scenes",
         "synthetic": "geocr.data.datasets.synthetic:Synthetic",
     },
 )
