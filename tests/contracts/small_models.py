@@ -28,11 +28,20 @@ def build(name: str, index: int) -> FusionModel:
     """A configuration whose weights are a formula, so that no generator of random numbers can change them."""
     model: FusionModel = MODELS.load(name)(**card(name).small[index])
     with torch.no_grad():
-        for number, parameter in enumerate(model.parameters()):
+        for number, (key, parameter) in enumerate(model.named_parameters()):
+            scattered = torch.from_numpy(_scattered(parameter.numel(), number).reshape(tuple(parameter.shape)))
             fan = max(1, parameter[0].numel()) if parameter.ndim else 1
-            wave = np.sin(np.arange(parameter.numel()) * 1.7 + number + 1) * np.sqrt(3 / fan)
-            parameter.copy_(torch.from_numpy(wave.reshape(tuple(parameter.shape))))
+            if parameter.ndim > 1:
+                parameter.copy_(scattered * np.sqrt(3 / fan))
+            else:
+                parameter.copy_(0.3 * scattered + (1 if key.endswith("weight") else 0))
     return model.eval()
+
+
+def _scattered(count: int, number: int) -> np.ndarray:
+    """Values from -1 to 1 without pattern or correlation, whatever the machine: the tail of a large sine's digits."""
+    wave = np.sin(np.arange(1, count + 1) * 12.9898 + number * 78.233) * 43758.5453
+    return (2 * (wave - np.floor(wave)) - 1).astype(np.float64)
 
 
 def inputs(model: FusionModel, rows: int, cols: int, batch: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:

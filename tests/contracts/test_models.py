@@ -84,6 +84,9 @@ def test_every_parameter_gets_a_finite_gradient(name: str, index: int) -> None:
     assert isinstance(loss, Tensor)
     loss.backward()
     for key, parameter in model.named_parameters():
+        if key in model.idle_parameters:
+            assert parameter.grad is None or float(parameter.grad.abs().max()) == 0, key
+            continue
         assert parameter.grad is not None, key
         assert bool(torch.isfinite(parameter.grad).all()), key
         assert float(parameter.grad.abs().max()) > 0, key
@@ -252,7 +255,7 @@ def test_exported_by_torch_with_the_same_values(name: str, index: int) -> None:
         pytest.skip(str(card(name).not_exportable))
     model = build(name, index)
     arrays = inputs(model, *frame(name))
-    exported = torch.export.export(_Positional(model), arrays)
+    exported = torch.export.export(_Positional(model).eval(), arrays)
     for (key, value), got in zip(fields_of(predict(model, *arrays)).items(), exported.module()(*arrays), strict=True):
         torch.testing.assert_close(got, value, atol=1e-5 * max(1.0, float(value.abs().max())), rtol=0, msg=lambda m, k=key: f"{k}: {m}")
 
@@ -266,7 +269,7 @@ def test_exported_to_onnx_with_the_same_values(name: str, index: int) -> None:
         pytest.skip(str(card(name).not_onnx))
     model = build(name, index)
     arrays = inputs(model, *frame(name))
-    program = torch.onnx.export(_Positional(model), arrays, dynamo=True, verbose=False)
+    program = torch.onnx.export(_Positional(model).eval(), arrays, dynamo=True, verbose=False)
     assert program is not None
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     by_name = dict(zip(("sar", "cloudy", "cloud_mask", "dates"), arrays, strict=True))
