@@ -68,6 +68,11 @@ class FusionModel(nn.Module, ABC):
         super().__init__()
         self.spec = spec
 
+    @property
+    def idle_parameters(self) -> frozenset[str]:
+        """Names of parameters that no field of the answer depends on, kept so that published weights fit; none in most models."""
+        return frozenset()
+
     @abstractmethod
     def fuse(self, given: FusionInput) -> FusionOutput:
         """Predict for checked inputs whose sides are at least `spec.min_size_px` and multiples of `spec.size_multiple_px`."""

@@ -123,7 +123,9 @@ class ModelSpec:
             size_px=size,
             overlap_px=self.overlap_px if overlap_px is None else overlap_px,
             halo_px=self.halo_px if halo_px is None else halo_px,
-            align_px=self.size_multiple_px,
+            # on the model's grid a tile agrees with its neighbours to the last bit; one that sees its whole tile never
+            # does, and rather keeps every tile at the size it was trained on
+            align_px=1 if self.receptive_radius_px is None else self.size_multiple_px,
         )
 
     def to_dict(self) -> dict[str, Any]:
