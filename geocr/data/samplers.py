@@ -50,7 +50,8 @@ class _SceneSampler(GeoSampler):
     def __init__(self, dataset: GeoDataset, size_px: int, regions: Sequence[Bounds] | None, keep: Keep | None) -> None:
         if size_px < 1:
             raise InputError(f"a patch must be at least one pixel wide, got {size_px}")
-        super().__init__(dataset)
+        self.index = dataset.index  # what the base class of torchgeo 0.8 does; that of 0.10 does nothing
+        self.res = dataset.res
         self.size_px = size_px
         self.keep = keep
         self.areas: list[tuple[int, _Area]] = []
