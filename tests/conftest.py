@@ -1,11 +1,15 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.object_store import Store
 
 settings.register_profile("geocr", deadline=None, derandomize=True)  # shared machines are slow by turns; the same cases each run
 settings.load_profile("geocr")
@@ -24,6 +28,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set GEOCR_TEST_DATA to run this test")
     return folder
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator["Store"]:
+    """An object store on loopback with an empty bucket; the environment points to it."""
+    from tests.object_store import running_store
+
+    with running_store(monkeypatch) as store:
+        yield store
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings they stand for."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,9 @@ Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
 NoS1 = Annotated[bool, typer.Option("--no-s1", help="Reconstruct from optical context alone.")]
 Scheduler = Annotated[
     str, typer.Option(help="threads (this process), processes (Dask workers started here), tcp://HOST:PORT, or a scheduler FILE.json.")
+]
+Scratch = Annotated[
+    Path | None, typer.Option(help="Folder for unfinished work on results for s3:// URLs. (default: in the system's temporary folder)")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")]

@@ -1,6 +1,5 @@
 """`geocr predict-batch`: remove the clouds of many scenes."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,9 @@ def command(
     pairs: Annotated[
         str, typer.Argument(help="PAIRS.csv with columns s1,s2[,out]; a quoted pattern of S2 files; or a STAC item collection .json.")
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for all results. (default: beside each S2)")] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", help="Folder or s3://BUCKET/PREFIX for all results. (default: beside each S2)")
+    ] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
     s2_bands: options.S2Bands = None,
@@ -39,6 +40,7 @@ def command(
     seed: options.Seed = 0,
     scheduler: options.Scheduler = "threads",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes to start with --scheduler processes. (default: all cores)")] = None,
+    scratch: options.Scratch = None,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the scenes and compute nothing.")] = False,
     quiet: Quiet = False,
@@ -56,7 +58,7 @@ def command(
 
       geocr predict-batch 'scenes/*_s2.tif' --scheduler processes --workers 4
 
-      geocr predict-batch pairs.csv --scheduler tcp://scheduler:8786
+      geocr predict-batch pairs.csv --scheduler tcp://scheduler:8786 -o s3://bucket/clear
     """
     from geocr.inference.batch import run_batch
     from geocr.inference.pairs import read_pairs
@@ -73,7 +75,7 @@ def command(
             display.note(f"{status.outcome}: {status.s2}" + (f": {status.error}" if status.error else ""))
             display.advance()
 
-        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, on_scene=tell)
+        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch, on_scene=tell)
     _print_table(statuses, as_json=as_json, quiet=quiet)
     if any(status.outcome == "failed" for status in statuses):
         raise typer.Exit(2)

@@ -21,7 +21,8 @@ def command(
         typer.Argument(metavar="S1 S2", help="Sentinel-1 and Sentinel-2 rasters, in this order (with --no-s1: Sentinel-2 alone)."),
     ],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Cloud-free COG to write. (default: <S2 stem>_cloudfree.tif beside S2)")
+        str | None,
+        typer.Option("-o", "--out", help="Cloud-free COG to write: FILE or s3:// URL. (default: <S2 stem>_cloudfree.tif beside S2)"),
     ] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
@@ -49,6 +50,7 @@ def command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
     ] = None,
+    scratch: options.Scratch = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     quiet: Quiet = False,
@@ -88,6 +90,7 @@ def command(
                 threads=threads,
                 scheduler=scheduler,
                 workers=workers,
+                scratch=scratch,
             )
     if dry_run:
         show(plan, print_plan)
@@ -131,7 +134,7 @@ def _plan(s1: str | None, s2: str, config: "PredictConfig", threads: int | None,
 def _run(
     s1: str | None,
     s2: str,
-    out: Path | None,
+    out: str | None,
     config: "PredictConfig",
     display: Display,
     *,
@@ -140,26 +143,38 @@ def _run(
     threads: int | None,
     scheduler: str,
     workers: int | None,
+    scratch: Path | None,
 ) -> "tuple[PredictResult, dict[str, str]]":
-    from geocr.core.errors import OutputExistsError
-    from geocr.inference.outputs import OutputPaths, default_output
+    from geocr.inference.outputs import OutputPaths, place_outputs, require_free
     from geocr.inference.run import predict_scene
 
-    paths = OutputPaths.beside(out if out is not None else default_output(s2))
-    if quicklook and paths.quicklook.exists() and not overwrite:
-        raise OutputExistsError(
-            f"outputs are never overwritten unasked, and {paths.quicklook} exists; add --overwrite, or choose another name with -o"
-        )
+    paths = place_outputs(out, s2, scratch=scratch)
+    if quicklook and not overwrite:
+        require_free(paths, paths.quicklook)
+
+    def draw(paths: OutputPaths) -> None:
+        from geocr.report.quicklook import write_quicklook
+
+        write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
+
     result = predict_scene(
-        s1, s2, paths.scene, config=config, overwrite=overwrite, threads=threads, scheduler=scheduler, workers=workers, progress=display
+        s1,
+        s2,
+        out,
+        config=config,
+        overwrite=overwrite,
+        threads=threads,
+        scheduler=scheduler,
+        workers=workers,
+        scratch=scratch,
+        extras=draw if quicklook else None,
+        progress=display,
     )
     files = {"scene": str(result.scene), "provenance": str(result.provenance)}
     if result.std is not None:
         files["std"] = str(result.std)
     if quicklook:
-        from geocr.report.quicklook import write_quicklook
-
-        files["quicklook"] = str(write_quicklook(s2, files["scene"], files["provenance"], paths.quicklook))
+        files["quicklook"] = str(paths.published(paths.quicklook))
     return result, files
 
 

@@ -4,16 +4,19 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from geocr.config import PredictConfig
-from geocr.core.errors import GeocrError
+from geocr.core.errors import GeocrError, InputError
+from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
 from geocr.inference.schedule import RETRIES, cluster_client, require_scheduler
+from geocr.io.remote import object_head, read_object, write_object
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
 """Made now, made by an earlier batch, or not made."""
@@ -35,9 +38,9 @@ class SceneStatus:
     """The run's own summary."""
 
 
-def status_path(pair: ScenePair) -> Path:
-    """Where a scene's status is written."""
-    return pair.out.with_name(pair.out.name + ".status.json")
+def status_place(pair: ScenePair) -> Path | str:
+    """Where a scene's status is written: beside its result, also in an object store."""
+    return as_place(f"{pair.out}.status.json")
 
 
 def run_batch(
@@ -47,6 +50,7 @@ def run_batch(
     overwrite: bool = False,
     scheduler: str = "threads",
     workers: int | None = None,
+    scratch: Path | None = None,
     on_scene: Callable[[SceneStatus], None] = lambda _: None,
 ) -> list[SceneStatus]:
     """Remove the clouds of many scenes.
@@ -60,25 +64,26 @@ def run_batch(
         overwrite: Make scenes again that an earlier batch has made.
         scheduler: `threads`, `processes`, or a Dask scheduler's address or .json file.
         workers: Processes to start with `processes`.
+        scratch: Folder of each worker for unfinished work on results for an object store; in its temporary folder when None.
         on_scene: Told of each scene as it ends.
 
     Returns:
         A status for each scene, in the order of `pairs`.
     """
     statuses: dict[str, SceneStatus] = {}
-    for status in _statuses(pairs, config, overwrite=overwrite, scheduler=scheduler, workers=workers):
+    for status in _statuses(pairs, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch):
         statuses[status.out] = status
         on_scene(status)
     return [statuses[str(pair.out)] for pair in pairs]
 
 
 def _statuses(
-    pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None
+    pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None, scratch: Path | None
 ) -> Iterator[SceneStatus]:
     require_scheduler(scheduler)
     if scheduler == "threads":
         for pair in pairs:
-            yield process_pair(pair, config, overwrite=overwrite, threads=None)
+            yield process_pair(pair, config, overwrite=overwrite, threads=None, scratch=scratch)
         return
     from distributed import as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
 
@@ -86,7 +91,7 @@ def _statuses(
         left = iter(pairs)
 
         def submit(pair: ScenePair) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
-            return client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, pure=False, retries=RETRIES)
+            return client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, scratch=scratch, pure=False, retries=RETRIES)
 
         window = max(1, 2 * sum(client.nthreads().values()))
         pool = as_completed([submit(pair) for pair in islice(left, window)])
@@ -97,14 +102,17 @@ def _statuses(
                 pool.add(submit(following))
 
 
-def process_pair(pair: ScenePair, config: PredictConfig, *, overwrite: bool, threads: int | None) -> SceneStatus:
+def process_pair(
+    pair: ScenePair, config: PredictConfig, *, overwrite: bool, threads: int | None, scratch: Path | None = None
+) -> SceneStatus:
     """One scene of a batch; never raises for what is wrong with the scene."""
     if not overwrite and _is_done(pair, config):
         return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
     began = time.monotonic()
     try:
-        pair.out.parent.mkdir(parents=True, exist_ok=True)
-        result = predict_scene(pair.s1, pair.s2, pair.out, config=config, overwrite=overwrite, threads=threads)
+        if isinstance(pair.out, Path):
+            pair.out.parent.mkdir(parents=True, exist_ok=True)
+        result = predict_scene(pair.s1, pair.s2, pair.out, config=config, overwrite=overwrite, threads=threads, scratch=scratch)
         status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="done", seconds=_since(began), summary=result.summary)
     except GeocrError as error:
         status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=_since(began), error=str(error))
@@ -122,18 +130,26 @@ def _since(began: float) -> float:
 
 def _is_done(pair: ScenePair, config: PredictConfig) -> bool:
     """Whether an earlier batch made this scene with the same settings."""
+    place = status_place(pair)
     try:
-        status = json.loads(status_path(pair).read_text())
-        return pair.out.exists() and status["outcome"] in ("done", "kept") and status["config"] == config.model_dump(mode="json")
+        if isinstance(place, str):
+            text = read_object(place)
+            there = text is not None and object_head(str(pair.out)) is not None
+        else:
+            text, there = place.read_bytes(), Path(pair.out).exists()
+        status = json.loads(text or b"")
+        return there and status["outcome"] in ("done", "kept") and bool(status["config"] == config.model_dump(mode="json"))
     except (OSError, ValueError, KeyError):
         return False
 
 
 def _write_status(pair: ScenePair, status: SceneStatus, config: PredictConfig) -> None:
-    path = status_path(pair)
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        temporary.write_text(json.dumps({**asdict(status), "config": config.model_dump(mode="json")}, indent=2))
-        temporary.replace(path)
-    except OSError:
-        return  # a folder that cannot be written is why the scene failed; the status that is returned says so
+    place = status_place(pair)
+    text = json.dumps({**asdict(status), "config": config.model_dump(mode="json")}, indent=2)
+    with suppress(OSError, InputError):  # a place that cannot be written is why the scene failed; the status that is returned says so
+        if isinstance(place, str):
+            write_object(place, text.encode())
+            return
+        temporary = place.with_name(place.name + ".partial")
+        temporary.write_text(text)
+        temporary.replace(place)

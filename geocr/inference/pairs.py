@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocr.core.errors import InputError, RasterNotFoundError
-from geocr.inference.outputs import default_output
+from geocr.inference.outputs import as_place, default_output
+from geocr.io.remote import is_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +21,18 @@ class ScenePair:
     """Sentinel-1 raster, or None to go on without."""
     s2: str
     """Sentinel-2 raster."""
-    out: Path
-    """Where the result goes."""
+    out: Path | str
+    """Where the result goes: a path, or an `s3://` URL."""
 
 
-def read_pairs(source: str, *, folder: Path | None, no_s1: bool) -> tuple[ScenePair, ...]:
+def read_pairs(source: str, *, folder: Path | str | None, no_s1: bool) -> tuple[ScenePair, ...]:
     """Scenes named by a list or a pattern, in a fixed order.
 
     Args:
         source: A .csv file with columns `s1`, `s2` and, if wanted, `out`; a .json file with a STAC item collection whose items have
             assets `s1` and `s2`; or a pattern of Sentinel-2 files such as `scenes/*_s2.tif`, each with a partner whose name has
-            `s1` for `s2`. Relative paths in a list are relative to the list.
-        folder: Where results go; beside each Sentinel-2 file when None.
+            `s1` for `s2`. Relative paths in a list are relative to the list; URLs are taken as they are.
+        folder: Folder or `s3://bucket/prefix` for all results; beside each Sentinel-2 file when None.
         no_s1: Leave Sentinel-1 out.
 
     Raises:
@@ -51,19 +52,20 @@ def read_pairs(source: str, *, folder: Path | None, no_s1: bool) -> tuple[SceneP
     return pairs
 
 
-def _pair(row: dict[str, str], folder: Path | None, *, no_s1: bool, source: str) -> ScenePair:
+def _pair(row: dict[str, str], folder: Path | str | None, *, no_s1: bool, source: str) -> ScenePair:
     if not row.get("s2") or not (no_s1 or row.get("s1")):
         raise InputError(f"each scene of a batch needs s1 and s2 (with --no-s1 only s2); {source} has {row!r}")
-    out = Path(row["out"]) if row.get("out") else default_output(row["s2"])
+    out = as_place(row["out"]) if row.get("out") else default_output(row["s2"])
     if folder is not None:
-        out = folder / out.name
+        name = str(out).rsplit("/", 1)[-1]
+        out = f"{str(folder).rstrip('/')}/{name}" if is_object(folder) else Path(folder) / name
     return ScenePair(s1=None if no_s1 else row["s1"], s2=row["s2"], out=out)
 
 
 def _refuse_doubles(pairs: Iterable[ScenePair]) -> None:
-    seen: dict[Path, str] = {}
+    seen: dict[Path | str, str] = {}
     for pair in pairs:
-        place = pair.out.absolute()
+        place = pair.out if isinstance(pair.out, str) else pair.out.absolute()
         if place in seen:
             raise InputError(
                 f"each scene of a batch needs an output of its own; {seen[place]} and {pair.s2} both give {pair.out}; add a column `out`"

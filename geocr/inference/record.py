@@ -51,8 +51,12 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
 
 
 def _without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Paths cut to their names: where files lay on one machine says nothing on another, and equal runs give equal bytes."""
-    return {key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value for key, value in facts.items()}
+    """Paths and URLs cut to their names: where files lay on one machine says nothing on another, and equal runs give equal bytes."""
+    return {key: Path(value).name if isinstance(value, str) and _is_place(value) else value for key, value in facts.items()}
+
+
+def _is_place(value: str) -> bool:
+    return Path(value).is_absolute() or is_remote(value)
 
 
 def attribution(scene: Scene) -> str:

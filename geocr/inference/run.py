@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import rasterio
 
 from geocr.config import PredictConfig
 from geocr.core.memory import release_freed_memory
-from geocr.inference.outputs import OutputPaths, default_output, require_space, require_writable
+from geocr.inference.outputs import OutputPaths, clear_away, place_outputs, publish, require_space, require_writable
 from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene
@@ -26,11 +27,11 @@ from geocr.io.spec import RasterSpec
 class PredictResult:
     """What a run made."""
 
-    scene: Path
-    """The cloud-free COG."""
-    provenance: Path
+    scene: Path | str
+    """The cloud-free COG: its path, or its URL in an object store."""
+    provenance: Path | str
     """Which pixel was observed and which reconstructed."""
-    std: Path | None
+    std: Path | str | None
     """Standard deviation, when asked for."""
     summary: dict[str, Any]
     """JSON-able: cloud share, pixels by provenance, expected error, time."""
@@ -59,6 +60,8 @@ def predict_scene(
     threads: int | None = None,
     scheduler: str = "threads",
     workers: int | None = None,
+    scratch: str | Path | None = None,
+    extras: Callable[[OutputPaths], object] | None = None,
     progress: Progress | None = None,
 ) -> PredictResult:
     """Remove the clouds of a Sentinel-2 scene.
@@ -67,9 +70,9 @@ def predict_scene(
     `config.uncertainty`). A run that was stopped goes on where it was.
 
     Args:
-        s1: Sentinel-1 raster that overlaps, or None.
-        s2: Sentinel-2 raster.
-        out: Path of the result; `<s2 stem>_cloudfree.tif` beside the input when None.
+        s1: Sentinel-1 raster that overlaps, or None: a path, a URL (`s3://`, `https://`), or a name in GDAL's own form.
+        s2: Sentinel-2 raster, likewise.
+        out: Path or `s3://` URL of the result; `<s2 stem>_cloudfree.tif` beside the input when None (in the working directory for a URL).
         config: Settings; the defaults when None.
         reconstructor: Your own method instead of the one that the settings name.
         overwrite: Replace existing outputs.
@@ -77,6 +80,8 @@ def predict_scene(
         scheduler: `threads` (this process), `processes` (a Dask cluster started here), or the address or .json file of a running one.
         workers: Bands of rows computed at the same time with `threads` (1 when None), or processes to start with `processes` (one a
             core when None).
+        scratch: Folder for unfinished work on a result for an object store; one in the system's temporary folder when None.
+        extras: Writes further files beside the products, when those are finished on this machine and not yet uploaded.
         progress: Told how it goes.
 
     Raises:
@@ -85,7 +90,7 @@ def predict_scene(
     began = time.monotonic()
     config = config or PredictConfig()
     progress = progress or Silent()
-    paths = OutputPaths.beside(Path(out) if out is not None else default_output(s2))
+    paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
     wanted = [paths.scene, paths.provenance] + [paths.std] * config.uncertainty
     require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
     require_scheduler(scheduler)
@@ -98,9 +103,18 @@ def predict_scene(
         specs = product_specs(prepared, fitted)
         computed = _write_bands(prepared, fitted, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
+    if extras is not None:
+        extras(paths)
+    publish(paths)
     summary = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()
-    return PredictResult(scene=paths.scene, provenance=paths.provenance, std=paths.std if config.uncertainty else None, summary=summary)
+    clear_away(paths)
+    return PredictResult(
+        scene=paths.published(paths.scene),
+        provenance=paths.published(paths.provenance),
+        std=paths.published(paths.std) if config.uncertainty else None,
+        summary=summary,
+    )
 
 
 def usable_cores() -> int:

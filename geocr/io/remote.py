@@ -170,6 +170,24 @@ def object_head(url: str) -> dict[str, Any] | None:
     return head
 
 
+def require_bucket(url: str) -> None:
+    """Raise when the bucket of a URL does not exist. One that may not be asked about passes: rights to write need not include it.
+
+    Raises:
+        OutputWriteError: When there is no such bucket, or the store does not answer.
+    """
+    bucket = ObjectUrl.parse(url).bucket
+    with _naming(url, "write"):
+        client, errors = _client()
+        try:
+            client.head_bucket(Bucket=bucket)
+        except errors.ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+                raise OutputWriteError(
+                    f"the output's bucket must exist, and there is no {bucket}; make it, or choose another with -o"
+                ) from error
+
+
 def read_object(url: str) -> bytes | None:
     """A whole small object; None when there is none.
 

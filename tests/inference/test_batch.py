@@ -9,7 +9,7 @@ import rasterio
 
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError, RasterNotFoundError
-from geocr.inference.batch import run_batch, status_path
+from geocr.inference.batch import run_batch, status_place
 from geocr.inference.pairs import ScenePair, read_pairs
 from tests.scenes import write_raster
 
@@ -34,7 +34,7 @@ def test_a_csv_list_is_relative_to_itself(tmp_path: Path) -> None:
     first, second = read_pairs(str(tmp_path / "pairs.csv"), folder=None, no_s1=False)
     assert first == ScenePair(s1=str(tmp_path / "a_s1.tif"), s2=str(tmp_path / "a_s2.tif"), out=tmp_path / "x" / "a.tif")
     assert second.s2 == "/b_s2.tif"
-    assert second.out.name == "b_s2_cloudfree.tif"
+    assert Path(second.out).name == "b_s2_cloudfree.tif"
 
 
 def test_a_pattern_finds_partners_by_name(tmp_path: Path) -> None:
@@ -96,13 +96,13 @@ def test_one_bad_scene_stops_nothing_and_a_second_run_does_what_is_left(tmp_path
     assert sorted(told) == ["done"] * 5 + ["failed"]
     assert first[1].error is not None
     assert "bad_s2.tif" in first[1].error
-    assert json.loads(status_path(pairs[1]).read_text())["outcome"] == "failed"
-    assert not pairs[1].out.exists()
-    made = pairs[0].out.stat().st_mtime_ns
+    assert json.loads(Path(status_place(pairs[1])).read_text())["outcome"] == "failed"
+    assert not Path(pairs[1].out).exists()
+    made = Path(pairs[0].out).stat().st_mtime_ns
     (tmp_path / "bad_s2.tif").write_bytes(good)
     second = run_batch(pairs, config, scheduler=scheduler, workers=2)
     assert [status.outcome for status in second] == ["kept", "done", "kept", "kept", "kept", "kept"]
-    assert pairs[0].out.stat().st_mtime_ns == made
+    assert Path(pairs[0].out).stat().st_mtime_ns == made
     with rasterio.open(pairs[1].out) as result, rasterio.open(pairs[1].s2) as source:
         np.testing.assert_array_equal(result.read(), source.read())
 
