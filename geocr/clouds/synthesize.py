@@ -34,7 +34,7 @@ PATH_REFLECTANCE: dict[str, float] = dict(
 
 _SKYLIGHT = dict(zip(S2_BANDS, (0.48, 0.42, 0.35, 0.29, 0.27, 0.25, 0.23, 0.21, 0.20, 0.16, 0.10, 0.12, 0.09), strict=True))
 """Share of the light on the ground that comes from the sky and the flanks of clouds, not straight from the sun."""
-_WATER_CLOUD = dict(zip(S2_BANDS, (0.93, 0.95, 0.93, 1.0, 1.01, 1.06, 1.12, 1.07, 1.16, 0.33, 0.003, 0.98, 0.78), strict=True))
+WATER_CLOUD = dict(zip(S2_BANDS, (0.93, 0.95, 0.93, 1.0, 1.01, 1.06, 1.12, 1.07, 1.16, 0.33, 0.003, 0.98, 0.78), strict=True))
 _ICE_CLOUD = dict(zip(S2_BANDS, (1.0, 1.0, 0.98, 1.0, 1.0, 1.02, 1.04, 1.0, 1.04, 0.5, 0.55, 0.80, 0.68), strict=True))
 _HAZE = {band: 0.35 if band == "B09" else 0.002 if band == "B10" else 1.0 for band in S2_BANDS}
 """Brightness of a layer relative to R: gas absorption above it and, for clouds, absorption inside it."""
@@ -314,7 +314,7 @@ def cloud_band(clear: FloatArray, band: str, field: CloudField, *, level: Level 
     below = (clear - air) * (1 - field.shadow * np.float32(1 - _SKYLIGHT[band])) + air
     haze_depth = field.haze * np.float32((S2_BANDS[band].wavelength_nm / 550) ** -_ANGSTROM)
     below = _laid_over(below, _two_stream(haze_depth, "haze"), np.float32(_HAZE[band]))
-    below = _laid_over(below, _two_stream(field.thick, "thick"), np.float32(_WATER_CLOUD[band]) * field.relief)
+    below = _laid_over(below, _two_stream(field.thick, "thick"), np.float32(WATER_CLOUD[band]) * field.relief)
     return _laid_over(below, _two_stream(field.cirrus, "cirrus"), np.float32(_ICE_CLOUD[band]))
 
 

@@ -132,6 +132,7 @@ def test_linear_backscatter_comes_out_in_db(tmp_path: Path) -> None:
     assert torch.allclose(dataset[query(dataset, 500000, 5300000, 8)]["sar"], torch.tensor(-10.0))
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # torchgeo 0.10 on pandas 3.1
 def test_modalities_stay_apart_in_torchgeos_own_intersection(folder: Path) -> None:
     both = Sentinel2Scenes(folder / "s2", acquired=lambda _: None) & Sentinel1Scenes(folder / "s1", acquired=lambda _: None)
     sample = both[query(both, 500100, 5299900, 16)]
