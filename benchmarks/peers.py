@@ -143,6 +143,7 @@ def facts_of(watched: Watched) -> dict[str, Any]:
     facts = {
         "end": watched.end,
         "wall_s": round(watched.wall_s, 2),
+        "cpu_s": round(watched.cpu_s, 2),
         "work_s": work_s(watched),
         "peak_gib": round(watched.peak_bytes / 2**30, 3),
         "temporary_disk_gib": round(watched.disk_bytes / 2**30, 2),
@@ -256,7 +257,11 @@ def compete(arena: Arena, settings: dict[str, Setting], files: Files, precision:
             shutil.rmtree(out.parent, ignore_errors=True)
     for name in names:
         done = [run for run in runs[name] if run["end"] == "done"]
-        best = {key: min(run[key] for run in done) for key in ("wall_s", "work_s", "peak_gib", "temporary_disk_gib")} if done else None
+        best = (
+            {key: min(run[key] for run in done) for key in ("wall_s", "work_s", "cpu_s", "peak_gib", "temporary_disk_gib")}
+            if done
+            else None
+        )
         results[name] = {**results.get(name, {}), "best": best, "runs": runs[name]}
     return results
 
@@ -264,8 +269,8 @@ def compete(arena: Arena, settings: dict[str, Setting], files: Files, precision:
 def table(results: dict[str, Any]) -> Iterator[str]:
     """Markdown: best of the runs, all walls, and ratios to geocr."""
     own = results.get("geocr", {}).get("best")
-    yield "| tool | batch | wall | all walls | wall / geocr | without imports | same / geocr | peak memory | temporary disk | same work |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| tool | batch | wall | all walls | wall / geocr | without imports | same / geocr | CPU time | peak memory | temporary disk | same work |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for name, facts in results.items():
         title = f"{name} {facts.get('version') or ''}".strip()
         best, runs = facts["best"], facts["runs"]
@@ -274,12 +279,14 @@ def table(results: dict[str, Any]) -> Iterator[str]:
             batch = f"{batch}, {facts['workers']} {'side by side' if name == 'bare' else 'readers'}"
         if best is None:
             end = f"{runs[-1]['end']} after {runs[-1]['wall_s']:.0f} s, {runs[-1]['peak_gib']:.1f} GiB" if runs else "no setting ran"
-            yield f"| {title} | {batch} | {end} | - | - | - | - | - | - | - |"
+            yield f"| {title} | {batch} | {end} | - | - | - | - | - | - | - | - |"
             continue
         ratios = {key: f"{best[key] / own[key]:.2f}" if own else "-" for key in ("wall_s", "work_s")}
         same = {True: "yes", False: "NO", None: "-"}[facts.get("agreement", {}).get("same_work")]
         walls = ", ".join(f"{run['wall_s']:.1f}" for run in runs)
-        times = f"{best['wall_s']:.1f} s | {walls} | {ratios['wall_s']} | {best['work_s']:.1f} s | {ratios['work_s']}"
+        times = (
+            f"{best['wall_s']:.1f} s | {walls} | {ratios['wall_s']} | {best['work_s']:.1f} s | {ratios['work_s']} | {best['cpu_s']:.0f} s"
+        )
         yield f"| {title} | {batch} | {times} | {best['peak_gib']:.2f} GiB | {best['temporary_disk_gib']:.1f} GiB | {same} |"
 
 

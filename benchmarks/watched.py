@@ -1,6 +1,7 @@
 """A command under watch: wall time, peak memory of its process tree, temporary disk, and an end when it takes too much."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -19,6 +20,8 @@ class Watched:
 
     wall_s: float
     """From its start to its end, Python's start-up and imports included."""
+    cpu_s: float
+    """CPU time of the process and the children it waited for: steadier than wall time on a machine that others use."""
     peak_bytes: int
     """Most resident memory of the process and its children; pages that several of them share count once."""
     disk_bytes: int
@@ -79,6 +82,7 @@ def watch(
     peak = disk = 0
     end = "done"
     before = folder_bytes(folder)
+    spent = _children_cpu_s()
     with log.open("w") as sink:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
         root = psutil.Process(process.pid)
@@ -102,4 +106,17 @@ def watch(
         end = f"failed (exit {code})"
     after = folder_bytes(folder)
     tail = log.read_text(errors="replace")[-4000:]
-    return Watched(wall_s=wall, peak_bytes=peak, disk_bytes=max(0, max(disk, before) - max(after, before)), end=end, output=tail)
+    return Watched(
+        wall_s=wall,
+        cpu_s=_children_cpu_s() - spent,
+        peak_bytes=peak,
+        disk_bytes=max(0, max(disk, before) - max(after, before)),
+        end=end,
+        output=tail,
+    )
+
+
+def _children_cpu_s() -> float:
+    """CPU time of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
