@@ -42,7 +42,7 @@ class SamplePaths(TypedDict):
     """Files a sample was read from, as strings; empty where it was made up."""
 
     sar: tuple[str, ...]
-    """One per date."""
+    """One per date; an empty name on a date without Sentinel-1."""
     cloudy: tuple[str, ...]
     """One per date; empty without `cloudy`."""
     clear: str | None

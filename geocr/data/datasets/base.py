@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
+from typing import ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from geocr.data.datasets.card import DatasetCard
 from geocr.data.datasets.reading import Image, read_backscatter, read_mask, read_reflectance
 from geocr.data.datasets.record import Partner, Records, SampleRecord, Scan
 from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
+from geocr.io.grid import SceneGrid
 from geocr.models.spec import DATE_EPOCH
 
 OnError: TypeAlias = Literal["stop", "skip"]
@@ -185,12 +186,12 @@ class FusionDataset(NonGeoDataset):
         cloudy: Sequence[FloatArray],
         clear: FloatArray | None,
         masks: Sequence[BoolArray],
-        grid: Any,  # noqa: ANN401 - SceneGrid or None
+        grid: SceneGrid | None,
     ) -> FusionSample:
         """A sample from arrays: `(band, y, x)` per date, masks `(y, x)`."""
         size = next(array.shape[-2:] for array in (*sar, *cloudy, clear) if array is not None)
         dates = max(len(cloudy), len(sar), 1)
-        stacked = _stack(sar) if sar else torch.empty((dates, 0, *size))
+        stacked = _stack(sar) if sar else torch.full((dates, len(self.sar_bands), *size), torch.nan)
         sample: FusionSample = {
             "sar": stacked,
             "valid_mask": usable(stacked, _stack(cloudy) if cloudy else None, None if clear is None else torch.from_numpy(clear)),
@@ -206,7 +207,7 @@ class FusionDataset(NonGeoDataset):
             sample["cloud_mask"] = torch.from_numpy(np.stack(masks))
         return sample
 
-    def _meta(self, record: SampleRecord, *, dates: int, has_cloudy: bool, grid: Any) -> SampleMeta:  # noqa: ANN401 - SceneGrid or None
+    def _meta(self, record: SampleRecord, *, dates: int, has_cloudy: bool, grid: SceneGrid | None) -> SampleMeta:
         unknown = (None,) * dates
         times = SampleDates(
             sar=record.sar_dates or unknown,
@@ -227,7 +228,7 @@ class FusionDataset(NonGeoDataset):
             sar_bands=self.sar_bands,
             optical_bands=self.optical_bands,
             paths=SamplePaths(
-                sar=tuple(f"{inside}/{path}" for path in record.sar),
+                sar=tuple(f"{inside}/{path}" if path else "" for path in record.sar),
                 cloudy=tuple(f"{inside}/{path}" for path in record.cloudy),
                 clear=None if record.clear is None else f"{inside}/{record.clear}",
             ),

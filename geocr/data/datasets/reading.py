@@ -4,7 +4,8 @@ Files are opened and closed for each read, so that no GDAL handle crosses a fork
 beside a patch are not looked for: listing a folder of ten thousand patches costs more than reading one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.windows import Window as RasterioWindow
 
 from geocr.core.errors import RasterNotFoundError, RasterReadError, SampleError, UnitsError
 from geocr.core.types import BoolArray, NumberArray
@@ -35,20 +37,21 @@ class Image:
     """Where they lie; None without a georeference."""
 
 
-def read_backscatter(path: Path, bands: Sequence[str], file_bands: Sequence[str]) -> Image:
+def read_backscatter(path: Path, bands: Sequence[str], file_bands: Sequence[str], *, crop_px: int | None = None) -> Image:
     """Backscatter in dB, float32 `(band, y, x)`; NaN where the file has NaN, infinity or its nodata value.
 
     Args:
         path: A float GeoTIFF in dB.
         bands: Polarisations to read, in this order.
         file_bands: Polarisations of the file, in order.
+        crop_px: Side of a square at the centre of the file to read. (default: all of it)
 
     Raises:
         RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
         SampleError: When it has other bands than the set's layout says.
         UnitsError: When it is no float file, or its values are linear.
     """
-    raw, grid, nodata = _read_geotiff(path, bands, file_bands)
+    raw, grid, nodata = _read_geotiff(path, bands, file_bands, crop_px)
     if not np.issubdtype(raw.dtype, np.floating):
         raise UnitsError(
             f"Sentinel-1 of this data set is float32 dB; {path} is {raw.dtype}: calibrated backscatter is needed, not counts or a picture"
@@ -72,17 +75,26 @@ def read_reflectance(
     *,
     scale: float = REFLECTANCE_PER_DN,
     offset: float = 0.0,
+    crop_px: int | None = None,
 ) -> Image:
     """Reflectance = DN x scale + offset, float32 `(band, y, x)`.
 
     NaN where all bands read are 0 (Sentinel-2's nodata; a single band may be 0 by right), and where a float file has NaN or
     the file's own nodata value stands.
 
+    Args:
+        path: A GeoTIFF of 16-bit counts or floats.
+        bands: Bands to read, in this order.
+        file_bands: Bands of the file, in order.
+        scale: Reflectance per DN.
+        offset: Reflectance at DN 0.
+        crop_px: Side of a square at the centre of the file to read. (default: all of it)
+
     Raises:
         RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
         SampleError: When it has other bands than the set's layout says, or 8 bits.
     """
-    raw, grid, nodata = _read_geotiff(path, bands, file_bands)
+    raw, grid, nodata = _read_geotiff(path, bands, file_bands, crop_px)
     if raw.dtype.itemsize < 2:
         raise SampleError(
             f"reflectance needs 16-bit counts or floats; {path} is {raw.dtype}: an 8-bit picture has lost its scale, get the original file"
@@ -99,9 +111,24 @@ def read_reflectance(
     return Image(pixels=pixels, grid=grid)
 
 
+def read_counts(path: Path) -> Image:
+    """Digital numbers of a one-band file of 16 bits, `(1, y, x)` in the file's dtype.
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+        SampleError: When it has several bands, or 8 bits.
+    """
+    raw, grid, _ = _read_geotiff(path, ("band",), ("band",), None)
+    if raw.dtype.itemsize < 2:
+        raise SampleError(
+            f"reflectance needs 16-bit counts or floats; {path} is {raw.dtype}: an 8-bit picture has lost its scale, get the original file"
+        )
+    return Image(pixels=raw, grid=grid)
+
+
 def read_mask(path: Path) -> BoolArray:
     """The first band of a mask file, `(y, x)` bool: True where it is not 0."""
-    raw, _, _ = _read_geotiff(path, ("mask",), ("mask",))
+    raw, _, _ = _read_geotiff(path, ("mask",), ("mask",), None)
     mask: BoolArray = raw[0] != 0
     return mask
 
@@ -132,17 +159,59 @@ def read_picture(path: Path) -> NumberArray:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _read_geotiff(path: Path, bands: Sequence[str], file_bands: Sequence[str]) -> tuple[NumberArray, SceneGrid | None, float | None]:
+def read_layers(path: Path, indexes: Sequence[int], *, crop_px: int | None = None) -> NumberArray:
+    """Some bands of a file that holds more, `(band, y, x)` in the file's dtype.
+
+    Args:
+        path: Any raster.
+        indexes: 1-based numbers of the bands.
+        crop_px: Side of a square at the centre of the file to read. (default: all of it)
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+        SampleError: When it has fewer bands, or is smaller than the crop.
+    """
+    with _naming_failure(path), rasterio.Env(**_OPTIONS), rasterio.open(path) as dataset:
+        if dataset.count < max(indexes):
+            raise SampleError(
+                f"files of this kind have {max(indexes)} bands or more; {path} has {dataset.count}: it belongs to another set"
+            )
+        layers: NumberArray = dataset.read(list(indexes), window=_centre(dataset, crop_px, path))
+        return layers
+
+
+def _read_geotiff(
+    path: Path, bands: Sequence[str], file_bands: Sequence[str], crop_px: int | None
+) -> tuple[NumberArray, SceneGrid | None, float | None]:
     """The bands' pixels in the file's dtype, their grid, and the file's nodata value."""
+    with _naming_failure(path), rasterio.Env(**_OPTIONS), rasterio.open(path) as dataset:
+        if dataset.count != len(file_bands):
+            raise SampleError(
+                f"files of this kind have {len(file_bands)} bands ({', '.join(file_bands)}); {path} has {dataset.count}: "
+                "it belongs to another set or level"
+            )
+        indexes = None if tuple(bands) == tuple(file_bands) else [file_bands.index(band) + 1 for band in bands]
+        window = _centre(dataset, crop_px, path)
+        raw: NumberArray = dataset.read(indexes, window=window)
+        return raw, _grid_of(dataset, window), dataset.nodata
+
+
+def _centre(dataset: DatasetReader, crop_px: int | None, path: Path) -> RasterioWindow | None:
+    """The square at the centre, as AllClear's loader cuts it; None for the whole file."""
+    if crop_px is None or (dataset.height, dataset.width) == (crop_px, crop_px):
+        return None
+    if min(dataset.height, dataset.width) < crop_px:
+        raise SampleError(
+            f"images must be at least {crop_px} pixels wide and high to be cropped; {path} is {dataset.height} x {dataset.width}"
+        )
+    return RasterioWindow(dataset.width // 2 - crop_px // 2, dataset.height // 2 - crop_px // 2, crop_px, crop_px)
+
+
+@contextmanager
+def _naming_failure(path: Path) -> Iterator[None]:
+    """Turns GDAL's errors into ours, naming the file."""
     try:
-        with rasterio.Env(**_OPTIONS), rasterio.open(path) as dataset:
-            if dataset.count != len(file_bands):
-                raise SampleError(
-                    f"files of this kind have {len(file_bands)} bands ({', '.join(file_bands)}); {path} has {dataset.count}: it belongs to another set or level"
-                )
-            indexes = None if tuple(bands) == tuple(file_bands) else [file_bands.index(band) + 1 for band in bands]
-            raw: NumberArray = dataset.read(indexes)
-            return raw, _grid_of(dataset), dataset.nodata
+        yield
     except RasterioError as error:
         if not path.exists():
             raise RasterNotFoundError(f"files of a data set must stay where they were indexed; there is nothing at {path}") from error
@@ -152,10 +221,12 @@ def _read_geotiff(path: Path, bands: Sequence[str], file_bands: Sequence[str]) -
         ) from error
 
 
-def _grid_of(dataset: DatasetReader) -> SceneGrid | None:
+def _grid_of(dataset: DatasetReader, window: RasterioWindow | None) -> SceneGrid | None:
     if dataset.crs is None:
         return None
-    return SceneGrid(crs=dataset.crs, transform=dataset.transform, shape=(dataset.height, dataset.width))
+    if window is None:
+        return SceneGrid(crs=dataset.crs, transform=dataset.transform, shape=(dataset.height, dataset.width))
+    return SceneGrid(crs=dataset.crs, transform=dataset.window_transform(window), shape=(int(window.height), int(window.width)))
 
 
 def _blank_or_linear(pixels: NumberArray, path: Path) -> NumberArray:

@@ -26,7 +26,7 @@ class SampleRecord:
     date: str | None = None
     """ISO date of the target (without one: of the first cloudy image), None where the set does not tell."""
     sar: tuple[str, ...] = ()
-    """Sentinel-1 files, one per date; empty in a set without Sentinel-1."""
+    """Sentinel-1 files, one per date (an empty name on a date without); empty in a set without Sentinel-1."""
     cloudy: tuple[str, ...] = ()
     """Cloudy images, one per date; empty where there is none."""
     clear: str | None = None
@@ -44,7 +44,7 @@ class SampleRecord:
     def paths(self) -> tuple[str, ...]:
         """All its files, each once."""
         clear = () if self.clear is None else (self.clear,)
-        return tuple(dict.fromkeys((*self.sar, *self.cloudy, *clear, *self.masks, *self.more)))
+        return tuple(path for path in dict.fromkeys((*self.sar, *self.cloudy, *clear, *self.masks, *self.more)) if path)
 
     def lacks(self, required: Iterable[Partner]) -> tuple[Partner, ...]:
         """Those of the required partners that it does not have."""
@@ -168,3 +168,16 @@ def scan_of(numbers: Mapping[SampleRecord, Iterable[int]], required: Sequence[Pa
         if not lacks:
             kept[pattern] = ordered
     return Scan(samples=Records.patterned(kept), missing={partner: tuple(ids) for partner, ids in missing.items()})
+
+
+def scan_of_records(records: Iterable[SampleRecord], required: Sequence[Partner]) -> Scan:
+    """A scan of single records, leaving out and counting what lacks a required partner."""
+    missing: dict[Partner, list[str]] = {partner: [] for partner in required}
+    kept: list[SampleRecord] = []
+    for record in records:
+        lacks = record.lacks(required)
+        for partner in lacks:
+            missing[partner].append(record.id)
+        if not lacks:
+            kept.append(record)
+    return Scan(samples=Records.of(kept), missing={partner: tuple(ids) for partner, ids in missing.items()})
