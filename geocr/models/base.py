@@ -23,7 +23,7 @@ class FusionInput(NamedTuple):
     dates: Tensor | None = None
     """`(B, T)` float, days since `DATE_EPOCH`; a tensor exactly when `spec.needs_dates`."""
     date_valid: Tensor | None = None
-    """`(B, T)` bool, False is a date that only fills the batch and must not change the answer; None: all are real."""
+    """`(B, T)` bool, False is a date that only fills the batch and must not change the answer (its pixels are 0); None: all are real."""
 
 
 class FusionOutput(NamedTuple):
@@ -104,6 +104,9 @@ class FusionModel(nn.Module, ABC):
         if not torch.compiler.is_compiling():
             self._check_inputs(sar, cloudy, cloud_mask)
             self._check_dates(cloudy, dates, date_valid)
+        if date_valid is not None:
+            real = date_valid[:, :, None, None, None]
+            sar, cloudy = sar.masked_fill(~real, 0.0), cloudy.masked_fill(~real, 0.0)  # whatever stood there, a NaN included
         mask = cloud_mask if self.spec.needs_mask else None
         given = FusionInput(sar, cloudy, mask, dates if self.spec.needs_dates else None, date_valid)
         rows, cols = cloudy.shape[-2:]

@@ -20,7 +20,14 @@ def card(name: str) -> ModelCard:
     return kind.card
 
 
+def _is_multi_temporal(name: str, index: int) -> bool:
+    with torch.device("meta"):
+        model: FusionModel = MODELS.load(name)(**card(name).small[index])
+    return model.spec.multi_temporal
+
+
 CASES = [pytest.param(name, index, id=f"{name}-{index}") for name in MODELS for index in range(len(card(name).small))]
+MULTI_TEMPORAL = [case for case in CASES if _is_multi_temporal(*case.values)]
 FIRST = [pytest.param(name, 0, id=name) for name in MODELS]
 
 

@@ -17,7 +17,7 @@ from geocr.models.base import FusionModel, FusionOutput
 from geocr.models.receptive import probe_receptive_radius, whole_tile_warning
 from geocr.radiometry.normalize import Normalizer
 from tests.contracts.golden import GOLDEN, sampled
-from tests.contracts.small_models import CASES, FIRST, assert_close, build, card, fields_of, inputs, predict
+from tests.contracts.small_models import CASES, FIRST, MULTI_TEMPORAL, assert_close, build, card, fields_of, inputs, predict
 
 COUNTS = [pytest.param(name, dict(kwargs), count, id=f"{name}-{count}") for name in MODELS for kwargs, count in card(name).counts]
 
@@ -148,14 +148,13 @@ def test_samples_of_a_batch_do_not_touch_each_other(name: str, index: int) -> No
         torch.testing.assert_close(field[1:2], expected, atol=1e-5 * max(1.0, float(expected.abs().max())), rtol=0)
 
 
-@pytest.mark.parametrize(("name", "index"), CASES)
+@pytest.mark.parametrize(("name", "index"), MULTI_TEMPORAL)
 def test_a_date_that_only_fills_the_batch_changes_nothing(name: str, index: int) -> None:
     model = build(name, index)
-    if not model.spec.multi_temporal:
-        pytest.skip("takes one date")
     given = inputs(model, *frame(name), batch=2)
     filler = [
-        torch.cat((array, torch.full_like(array[:, :1], fill)), dim=1) for array, fill in zip(given, (0.9, 0.7, 0, 9999.0), strict=True)
+        torch.cat((array, torch.full_like(array[:, :1], fill)), dim=1)
+        for array, fill in zip(given, (torch.nan, torch.nan, 0, 9999.0), strict=True)
     ]
     real = torch.tensor([[True] * given[0].shape[1] + [False]] * 2)
     expected, got = predict(model, *given), predict(model, *filler, real)
@@ -164,11 +163,9 @@ def test_a_date_that_only_fills_the_batch_changes_nothing(name: str, index: int)
         assert float(got.attention[:, -1].abs().max()) == 0
 
 
-@pytest.mark.parametrize(("name", "index"), CASES)
+@pytest.mark.parametrize(("name", "index"), MULTI_TEMPORAL)
 def test_the_order_of_dates_does_not_matter(name: str, index: int) -> None:
     model = build(name, index)
-    if not model.spec.multi_temporal:
-        pytest.skip("takes one date")
     given = inputs(model, *frame(name))
     expected, got = predict(model, *given), predict(model, *(array.flip(1) for array in given))
     torch.testing.assert_close(got.mean, expected.mean, atol=1e-4 * max(1.0, float(expected.mean.abs().max())), rtol=0)

@@ -112,3 +112,78 @@ def test_a_model_without_sar_takes_zero_bands() -> None:
     spec = replace(SPEC, sar_bands=(), normalizer=Normalizer(sar_clip=()))
     _, cloudy, mask = inputs()
     assert Recorder(spec)(torch.empty(2, 1, 0, 8, 8), cloudy, mask).mean.shape == (2, 3, 8, 8)
+
+
+def dated(dates: int = 3) -> tuple[Recorder, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    return Recorder(replace(SPEC, multi_temporal=True, needs_dates=True)), (
+        *inputs(dates=dates),
+        torch.tensor([[1.0, 5.0, 9.0][:dates]] * 2),
+    )
+
+
+def test_dates_reach_only_models_that_read_them() -> None:
+    model, given = dated()
+    model(*given)
+    assert torch.equal(model.given.dates, given[3])
+    undated = Recorder(replace(SPEC, multi_temporal=True))
+    undated(*given)
+    assert undated.given.dates is None
+
+
+def test_filled_dates_are_emptied_before_a_model_sees_them() -> None:
+    model, (sar, cloudy, mask, days) = dated()
+    sar[:, 2], cloudy[:, 2] = torch.nan, torch.inf
+    real = torch.tensor([[True, True, False]] * 2)
+    model(sar, cloudy, mask, days, real)
+    assert torch.equal(model.given.sar[:, :2], sar[:, :2])
+    assert not model.given.sar[:, 2].any()
+    assert not model.given.cloudy[:, 2].any()
+    assert model.given.date_valid is real
+
+
+def test_wrong_dates_are_refused_with_expected_and_got() -> None:
+    model, (*images, days) = dated()
+    none_real = torch.tensor([[True, False, False], [False, False, False]])
+    for wrong, message in (
+        ((), "Expected dates .*because this model reads them; got None"),
+        ((days[:, :2],), r"Expected dates to be float \(2, 3\).*got torch.float32 \(2, 2\)"),
+        ((days.int(),), "Expected dates to be float .*got torch.int32"),
+        ((days, days), r"Expected date_valid to be bool \(2, 3\), True is a real date, got torch.float32"),
+        ((days, torch.ones(2, 1, dtype=torch.bool)), r"Expected date_valid .*\(2, 1\)"),
+        ((days, none_real), "at least one real date in each sample"),
+    ):
+        with pytest.raises(InputError, match=message):
+            model(*images, *wrong)
+
+
+class Everything(FusionModel):
+    """Every field of an answer: of the image's size and of a grid of its own, in double precision."""
+
+    def fuse(self, given: FusionInput) -> FusionOutput:
+        image = given.cloudy[:, 0].double()
+        coarse = image[:, None, :, ::4, ::4]
+        return FusionOutput(image, image + 1, coarse, image[:, :1], image * 2, {"shared": image, "coarse": coarse[:, 0]})
+
+
+def test_fields_of_the_images_size_are_cropped_and_others_stay_whole() -> None:
+    sar, cloudy, mask = inputs(9, 5)
+    out = Everything(SPEC)(sar, cloudy, mask)
+    assert out.factors is not None
+    for field in (out.mean, out.variance, out.structure_mask, out.simulated, out.factors["shared"]):
+        assert field is not None
+        assert tuple(field.shape[-2:]) == (9, 5)
+        assert field.dtype == torch.float32
+    assert out.attention is not None
+    assert tuple(out.attention.shape) == (2, 1, 3, 3, 2)  # of the padded 12 x 8
+    assert tuple(out.factors["coarse"].shape) == (2, 3, 3, 2)
+    assert torch.equal(out.simulated, cloudy[:, 0] * 2)
+
+
+def test_a_model_that_sees_only_sentinel_1_takes_zero_optical_bands() -> None:
+    class Sums(FusionModel):
+        def fuse(self, given: FusionInput) -> FusionOutput:
+            return FusionOutput(given.sar[:, 0].sum(dim=1, keepdim=True))
+
+    spec = replace(SPEC, optical_in=(), optical_out=("B04",), needs_mask=False, has_std=False)
+    sar, _, _ = inputs(7, 5)
+    torch.testing.assert_close(Sums(spec)(sar, torch.empty(2, 1, 0, 7, 5)).mean, sar[:, 0].sum(dim=1, keepdim=True))
