@@ -111,7 +111,7 @@ def test_weights_start_from_a_normal_of_0_02() -> None:
     torch.manual_seed(0)
     model = Pix2Pix(width=16, depth=4, tile_px=64)
     weights = torch.cat(
-        [layer.weight.flatten() for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
+        [layer.weight.detach().flatten() for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
     )
     assert float(weights.mean()) == pytest.approx(0, abs=1e-3)
     assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
