@@ -15,10 +15,11 @@ from geocr.core.bands import L2A_BANDS, is_l1c
 from geocr.core.errors import CheckpointError, InputError, ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
+from geocr.inference.acquired import acquisition_date
 from geocr.inference.model_cache import ModelKey, Precision, own_stream, placed_model, remember
 from geocr.io.scene import Scene
 from geocr.models.receptive import whole_tile_warning
-from geocr.models.spec import ModelSpec
+from geocr.models.spec import DATE_EPOCH, ModelSpec
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class NeuralReconstructor:
     """The scene's polarisations, in the order of its tiles."""
     tile: TileSpec
     """The windows it wants."""
+    day: float | None = None
+    """The scene's day since `DATE_EPOCH`, for a model that reads it."""
     notes: tuple[str, ...] = ()
     """What the user should know about this model on this scene, a sentence each."""
 
@@ -97,6 +100,7 @@ class NeuralReconstructor:
             bands=scene.bands,
             sar_bands=scene.sar_bands,
             tile=tile,
+            day=_day_of(scene) if spec.needs_dates else None,
             notes=tuple(notes),
         )
 
@@ -173,7 +177,8 @@ class NeuralReconstructor:
         cloudy = [spec.normalizer.optical_to_network(tile.optical[optical_places]) for tile in tiles]
         with torch.inference_mode(), own_stream(self.key.device):
             mask = self._to_device([tile.cloud_mask for tile in tiles]) if spec.needs_mask else None
-            out = model(self._to_device(sar), self._to_device(cloudy), mask)
+            dates = None if self.day is None else torch.full((len(tiles), 1), self.day, device=self.key.device)
+            out = model(self._to_device(sar), self._to_device(cloudy), mask, dates)
             means = _to_numpy(out.mean)
             variances = None if out.variance is None else _to_numpy(out.variance)
         wanted = _places(self.bands, spec.optical_out)
@@ -206,10 +211,9 @@ def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:
     Raises:
         CheckpointError: Listing everything that does not fit, and what would.
     """
-    misfits = [*_optical_misfits(spec, scene), *_sar_misfits(spec, scene)]
+    misfits = [*_optical_misfits(spec, scene), *_sar_misfits(spec, scene), *_date_misfits(spec, scene)]
     if misfits:
-        needs = f"Sentinel-2 {spec.level} with {', '.join(spec.optical_in)}"
-        needs += f", and Sentinel-1 with {', '.join(spec.sar_bands)} in {_UNIT_WORDS[spec.sar_units]}" if spec.sar_bands else ""
+        needs = ", and ".join(_needs(spec))
         raise CheckpointError(f"a checkpoint must fit its scene; this one needs {needs}; {'; '.join(misfits)}")
     notes = []
     if len(_possible_levels(scene.bands)) > 1:
@@ -221,11 +225,19 @@ def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _needs(spec: ModelSpec) -> list[str]:
+    optical = [f"Sentinel-2 {spec.level} with {', '.join(spec.optical_in)}"] if spec.optical_in else []
+    sar = [f"Sentinel-1 with {', '.join(spec.sar_bands)} in {_UNIT_WORDS[spec.sar_units]}"] if spec.sar_bands else []
+    return [*optical, *sar]
+
+
 _UNIT_WORDS = {"db": "dB", "display": "display values"}
 
 
 def _optical_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
     found = []
+    if spec.optical_units == "display":
+        found.append("it was trained on 8-bit pictures, and a scene is in reflectance: give a checkpoint trained on reflectance")
     if spec.level not in _possible_levels(scene.bands):
         (level,) = _possible_levels(scene.bands)
         found.append(f"the scene is {level} by its bands: give the {spec.level} product of that date, or a checkpoint trained on {level}")
@@ -258,6 +270,18 @@ def _sar_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
             f"its Sentinel-1 is in {_UNIT_WORDS[units]}: give one in {_UNIT_WORDS[spec.sar_units]}, or a checkpoint for {_UNIT_WORDS[units]}"
         )
     return found
+
+
+def _date_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
+    if not spec.needs_dates or _day_of(scene) is not None:
+        return []
+    return ["it reads the day of the scene, which neither tags nor file name tell: name the file with it, as S2_20240510.tif"]
+
+
+def _day_of(scene: Scene) -> float | None:
+    """Days from `DATE_EPOCH` to the scene's, if its file tells."""
+    day = acquisition_date(scene)
+    return None if day is None else float((day - DATE_EPOCH).days)
 
 
 def _possible_levels(bands: tuple[str, ...]) -> tuple[str, ...]:
