@@ -1,6 +1,6 @@
 """A scene opened, masked and planned: all that a run decides before it computes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from geocr.clouds.mask import CloudMask
@@ -91,8 +91,15 @@ def prepare_scene(
         GeocrError: A leaf for each thing that can be wrong with the inputs or settings.
     """
     progress = progress or Silent()
-    scene = open_scene(s2, s1, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset, s1_units=config.s1_units)
-    scene = replace(scene, on_error=config.on_error)
+    scene = open_scene(
+        s2,
+        s1,
+        s2_bands=config.s2_bands,
+        s2_scale=config.s2_scale,
+        s2_offset=config.s2_offset,
+        s1_units=config.s1_units,
+        on_error=config.on_error,
+    )
     method, scene = choose_method(config, scene, reconstructor)
     aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
     progress.stage("finding clouds", 1)

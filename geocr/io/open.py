@@ -11,6 +11,7 @@ from rasterio.warp import transform_bounds
 from geocr.core.bands import L1C_BANDS, L2A_BANDS, S1_BANDS, canonical_s1_band, canonical_s2_band, names_other_polarisation, parse_s2_bands
 from geocr.core.errors import BandError, GeoreferenceError, InputError, RasterReadError, UnitsError
 from geocr.core.types import NumberArray, Window
+from geocr.io.damage import OnError
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
 from geocr.io.sar import SarReader
@@ -37,6 +38,7 @@ def open_scene(
     s2_scale: float | None = None,
     s2_offset: float | None = None,
     s1_units: SarUnits | None = None,
+    on_error: OnError = "stop",
 ) -> Scene:
     """Open a Sentinel-2 raster and, if given, a Sentinel-1 raster as one scene on the Sentinel-2 grid.
 
@@ -47,6 +49,7 @@ def open_scene(
         s2_scale: Reflectance per DN; from the file's tags when None.
         s2_offset: Reflectance at DN 0; from the file's tags when None.
         s1_units: What the Sentinel-1 file holds; told from its values when None.
+        on_error: What becomes of blocks that do not decode: `stop`, or `nodata`.
 
     Raises:
         RasterNotFoundError: When a file is missing.
@@ -60,7 +63,7 @@ def open_scene(
     source = reader.handle
     grid = _grid_of(source, s2)
     bands, band_note = _name_s2_bands(source, s2, s2_bands)
-    scale, scale_note = _optical_scale(reader, s2_scale, s2_offset)
+    scale, scale_note = _optical_scale(reader, s2_scale, s2_offset, on_error)
     nodata_note = None
     if source.nodata is None and np.dtype(source.dtypes[0]).kind != "f":
         nodata_note = "Sentinel-2 names no nodata value: DN 0 is taken as nodata, as in the products, and stays as it is."
@@ -68,7 +71,7 @@ def open_scene(
     sar: SarReader | None = None
     sar_bands: tuple[str, ...] = ()
     if s1 is not None:
-        sar, sar_bands, sar_notes = _open_sar(_absolute(s1), grid, s1_units)
+        sar, sar_bands, sar_notes = _open_sar(_absolute(s1), grid, s1_units, on_error)
         notes.extend(sar_notes)
     return Scene(
         optical=reader,
@@ -79,6 +82,7 @@ def open_scene(
         sar=sar,
         sar_bands=sar_bands,
         notes=tuple(notes),
+        on_error=on_error,
     )
 
 
@@ -156,7 +160,7 @@ def _are_numbers(descriptions: tuple[str | None, ...]) -> bool:
     return [int(match.group(1)) if match else 0 for match in found] == list(range(1, len(found) + 1))
 
 
-def _optical_scale(reader: RasterReader, scale: float | None, offset: float | None) -> tuple[OpticalScale, str | None]:
+def _optical_scale(reader: RasterReader, scale: float | None, offset: float | None, on_error: OnError) -> tuple[OpticalScale, str | None]:
     source = reader.handle
     dtypes, nodatas = set(source.dtypes), set(map(str, source.nodatavals))
     if len(dtypes) > 1 or len(nodatas) > 1:
@@ -171,7 +175,7 @@ def _optical_scale(reader: RasterReader, scale: float | None, offset: float | No
     nodata = source.nodata if source.nodata is not None else (float("nan") if is_float else 0.0)
     if scale is not None and offset is not None:
         return OpticalScale(scale=scale, offset=offset, nodata=nodata, dtype=dtype), None
-    tagged_scale, tagged_offset, why = _tagged_scale(reader, nodata)
+    tagged_scale, tagged_offset, why = _tagged_scale(reader, nodata, on_error)
     used = OpticalScale(
         scale=tagged_scale if scale is None else scale, offset=tagged_offset if offset is None else offset, nodata=nodata, dtype=dtype
     )
@@ -182,7 +186,7 @@ def _optical_scale(reader: RasterReader, scale: float | None, offset: float | No
     return used, f"{why} {facts} ({flags} to say otherwise)."
 
 
-def _tagged_scale(reader: RasterReader, nodata: float) -> tuple[float, float, str | None]:
+def _tagged_scale(reader: RasterReader, nodata: float, on_error: OnError) -> tuple[float, float, str | None]:
     """Scale and offset by the file's own word, or with the reason why these are taken."""
     source = reader.handle
     pairs = set(zip(source.scales, source.offsets, strict=True))
@@ -204,14 +208,16 @@ def _tagged_scale(reader: RasterReader, nodata: float) -> tuple[float, float, st
         after = float(f"{number.group(1)}.{number.group(2)}") >= BASELINE_OFFSET
         return 1e-4, -0.1 if after else 0.0, f"Processing baseline {baseline}:"
     if np.issubdtype(np.dtype(source.dtypes[0]), np.floating):
-        values = reader.sample(range(1, source.count + 1), chips=9)
+        values = reader.sample(range(1, source.count + 1), chips=9, on_error=on_error)
         finite = values[np.isfinite(values) & (values != nodata)]
         if finite.size and float(np.abs(finite).max()) <= 2.0:
             return 1.0, 0.0, "Sentinel-2 floats of at most 2 without scale tags are taken as reflectance:"
     return 1e-4, 0.0, "Sentinel-2 has no scale tags; assumed:"
 
 
-def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarReader, tuple[str, ...], list[str]]:
+def _open_sar(
+    path: str, grid: SceneGrid, units: SarUnits | None, on_error: OnError = "stop"
+) -> tuple[SarReader, tuple[str, ...], list[str]]:
     raw = RasterReader(path)
     source = raw.handle
     sar_grid = _grid_of(source, path)
@@ -223,13 +229,13 @@ def _open_sar(path: str, grid: SceneGrid, units: SarUnits | None) -> tuple[SarRe
             f"take a terrain-corrected GRD or RTC product"
         )
     if units is None:
-        units = detect_units(_observed_sample(raw, indexes), path)
+        units = detect_units(_observed_sample(raw, indexes, on_error), path)
         why = "some values are negative" if units == "db" else "no value is negative"
         notes.append(f"Sentinel-1 is taken as {'dB' if units == 'db' else units}: {why} (--s1-units says otherwise).")
     elif units not in SAR_UNITS:
         raise InputError(f"--s1-units must be one of auto, {', '.join(SAR_UNITS)}, got {units!r}")
     elif units in ("power", "amplitude"):
-        _refuse_negative(_observed_sample(raw, indexes), units, path)
+        _refuse_negative(_observed_sample(raw, indexes, on_error), units, path)
     return SarReader(path, indexes=indexes, units=units, grid=grid), bands, notes
 
 
@@ -269,7 +275,7 @@ def _refuse_negative(sample: NumberArray, units: SarUnits, path: str) -> None:
         )
 
 
-def _observed_sample(raw: RasterReader, indexes: tuple[int, ...]) -> NumberArray:
+def _observed_sample(raw: RasterReader, indexes: tuple[int, ...], on_error: OnError) -> NumberArray:
     """Observed values from all over the file, by its scale tags; of a file that is nearly empty, the first that there are."""
     source = raw.handle
 
@@ -281,7 +287,7 @@ def _observed_sample(raw: RasterReader, indexes: tuple[int, ...]) -> NumberArray
             parts.append(seen if (scale, offset) == (1.0, 0.0) else seen * np.float32(scale) + np.float32(offset))
         return np.concatenate(parts)
 
-    sample = observed(raw.sample(indexes))
+    sample = observed(raw.sample(indexes, on_error=on_error))
     rows, cols = source.shape
     for row in range(0, rows, SCAN_ROWS):
         if sample.dtype.kind != "f" or np.isfinite(sample).any():

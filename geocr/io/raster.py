@@ -17,10 +17,11 @@ from rasterio.windows import Window as RasterioWindow
 
 from geocr.core.errors import RasterNotFoundError, RasterReadError, RemoteReadError
 from geocr.core.types import NumberArray, Window
+from geocr.io.damage import OnError
 from geocr.io.remote import gdal_name, gdal_options, is_remote, remote_facts
 
 GDAL_OPTIONS: dict[str, Any] = {
-    "GDAL_CACHEMAX": 64,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
+    "GDAL_CACHEMAX": 32,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""
@@ -100,6 +101,7 @@ class RasterReader:
             array: NumberArray = self.handle.read(list(indexes) if indexes is not None else None, window=rasterio_window(window))
         except RasterioError as error:
             cause = error.__cause__ or error
+            self._local.__dict__.pop("handle", None)  # GDAL's threads leave lost blocks in its cache: read again, they would pass for zeros
             self._require_reachable(cause)
             raise RasterReadError(
                 f"every block of an input must decode; {self.path} fails in rows {window.row} to {window.row_stop - 1}, "
@@ -119,8 +121,12 @@ class RasterReader:
                 f"run the same command again to go on from the finished rows"
             ) from error
 
-    def sample(self, indexes: Sequence[int], *, chips: int = 16, size: int = 64) -> NumberArray:
-        """Pixels of small chips spread evenly over the raster, flattened to `(band, n)`."""
+    def sample(self, indexes: Sequence[int], *, chips: int = 16, size: int = 64, on_error: OnError = "stop") -> NumberArray:
+        """Pixels of small chips spread evenly over the raster, flattened to `(band, n)`.
+
+        Raises:
+            RasterReadError: When a chip does not decode; with `on_error` `nodata` it is left out, and the error is that none does.
+        """
         rows, cols = self.handle.shape
         steps = max(1, round(chips**0.5))
         parts = []
@@ -133,5 +139,9 @@ class RasterReader:
                     height=height,
                     width=width,
                 )
-                parts.append(self.read(window, indexes).reshape(len(indexes), -1))
+                try:
+                    parts.append(self.read(window, indexes).reshape(len(indexes), -1))
+                except RasterReadError:
+                    if on_error == "stop" or (not parts and i == j == steps - 1):
+                        raise
         return np.concatenate(parts, axis=1)
