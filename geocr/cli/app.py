@@ -20,7 +20,14 @@ app = typer.Typer(
     epilog="Start with [bold]geocr demo[/bold], then [bold]geocr predict-scene scene_s1.tif scene_s2.tif[/bold]. Each command has --help with examples.",
 )
 
-for _module, _name in (("predict_scene", "predict-scene"), ("predict_batch", "predict-batch"), ("demo", "demo"), ("doctor", "doctor")):
+for _module, _name in (
+    ("predict_scene", "predict-scene"),
+    ("predict_batch", "predict-batch"),
+    ("demo", "demo"),
+    ("models", "models"),
+    ("doctor", "doctor"),
+    ("synthesize_clouds", "synthesize-clouds"),
+):
     app.command(_name)(import_module(f"geocr.cli.{_module}").command)
 app.add_typer(import_module("geocr.cli.data").app)
 

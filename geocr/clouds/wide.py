@@ -16,7 +16,7 @@ from geocr.clouds.synthesize import (
     thick_noise,
     thin_depth,
 )
-from geocr.core.types import FloatArray
+from geocr.core.types import FloatArray, Window
 
 _COARSE_SIDE = 1400
 """Most pixels along a side of the low-resolution cloud field."""
@@ -60,7 +60,11 @@ class WideClouds:
 
     def strip(self, row: int, height: int) -> CloudField:
         """The clouds of some rows of the scene, `(height, columns)`."""
-        rows, cols = np.arange(row, row + height), np.arange(self.shape[1])
+        return self.at(Window(row=row, col=0, height=height, width=self.shape[1]))
+
+    def at(self, window: Window) -> CloudField:
+        """The clouds of a window of the scene, `(height, width)`; the same however the scene is cut."""
+        rows, cols = np.arange(window.row, window.row_stop), np.arange(window.col, window.col_stop)
         depth = thick_depth(self.noise(0, rows, cols) - np.float32(self.levels[0]))
         cirrus = thin_depth(self.noise(1, rows, cols) - np.float32(self.levels[1]), strongest=1.6)
         haze = thin_depth(self.noise(2, rows, cols) - np.float32(self.levels[2]), strongest=1.1)

@@ -15,7 +15,7 @@ def donor() -> SimulatedScene:
     return simulate_scene(shape=(96, 112), seed=3, cloud_cover=0.4, bands=BANDS)
 
 
-def spectra(scene: SimulatedScene):
+def spectra(scene: SimulatedScene) -> DonorSpectra:
     mask = scene.cloud_mask | scene.shadow_mask
     return measure_donor(scene.cloudy.reshape(len(BANDS), -1), mask.ravel())
 
