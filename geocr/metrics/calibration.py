@@ -57,7 +57,7 @@ class Calibration(torchmetrics.Metric):
         binning: `equal`, so many bins of equal width between least and greatest variance; `uncrtaints`, the published code's, which
             makes one fewer of equal width, and gives the greatest variance a bin of its own.
         exact: Keep every sample. False keeps a fine histogram instead, whose bins are 0.27 % wide: a sample nearer than that to an
-            edge may count on its other side; memory is fixed. None: exact for images, not for pixels.
+            edge may count on its other side; memory is fixed. None: False for pixels in bins of `equal` width, else True.
         region: Which valid pixels count; other than `all` needs `cloud_mask`.
     """
 
@@ -95,7 +95,11 @@ class Calibration(torchmetrics.Metric):
             raise InputError(f"a calibration needs 2 bins or more, got {bins!r}; published are 20")
         self.sample, self.error, self.bins, self.binning = sample, error, bins, binning
         self.region: Region = region
-        self.exact = sample == "image" if exact is None else exact
+        self.exact = sample == "image" or binning == "uncrtaints" if exact is None else exact
+        if binning == "uncrtaints" and not self.exact:
+            raise InputError(
+                "the binning uncrtaints gives one sample a bin of its own, which no histogram can: leave `exact` out, or take binning='equal'"
+            )
         if self.exact:
             for name in ("variances", "uce_squares", "squares"):
                 self.add_state(name, [], dist_reduce_fx="cat")

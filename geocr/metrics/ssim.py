@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from geocr.core.errors import InputError
 from geocr.metrics.base import Comparison, ImageMetric, MetricInput, Pooling, Reference, Region, sum_where
@@ -118,13 +117,21 @@ def ssim_map(pair: Comparison, *, window: SsimWindow, data_range: float) -> Tens
         window: How local means are taken.
         data_range: Range of the images.
     """
-    line = window.weights().to(pair.prediction.device)
-    a, b, valid = pair.prediction, pair.reference, pair.valid
-    means = _windowed(torch.cat([a, b, a * a, b * b, a * b], dim=1), line)
+    maps = [
+        _similarity(*image, window=window, data_range=data_range)
+        for image in zip(pair.prediction, pair.reference, pair.valid, strict=True)  # one by one: five times their size is in memory
+    ]
+    return torch.stack(maps)
+
+
+def _similarity(a: Tensor, b: Tensor, valid: Tensor, *, window: SsimWindow, data_range: float) -> Tensor:
+    """The map of one image, `(C, H, W)`."""
+    line = window.weights().to(a.device)
+    means = _windowed(torch.cat([a, b, a * a, b * b, a * b]), line)
     if window.invalid == "left_out" and not bool(valid.all()):
-        seen = _windowed(valid.to(a.dtype), line, beyond=1.0)
+        seen = 1 - _windowed((~valid).to(a.dtype), line)
         means /= torch.where(valid, seen, 1.0)
-    mean_a, mean_b, square_a, square_b, product = torch.chunk(means, 5, dim=1)
+    mean_a, mean_b, square_a, square_b, product = torch.chunk(means, 5)
     area = window.size_px**2
     factor = area / (area - 1) if window.sample_variance else 1.0
     variances = factor * (square_a - mean_a.square() + square_b - mean_b.square())
@@ -134,9 +141,14 @@ def ssim_map(pair: Comparison, *, window: SsimWindow, data_range: float) -> Tens
     return top / ((mean_a.square() + mean_b.square() + c1) * (variances + c2))
 
 
-def _windowed(image: Tensor, line: Tensor, *, beyond: float = 0.0) -> Tensor:
-    """Weighted sums of `(B, C, H, W)` around each pixel, with the value `beyond` outside the image."""
-    half, bands = line.numel() // 2, image.shape[1]
-    image = functional.pad(image, (half, half, half, half), value=beyond)
-    image = functional.conv2d(image, line.view(1, 1, -1, 1).expand(bands, 1, -1, 1), groups=bands)
-    return functional.conv2d(image, line.view(1, 1, 1, -1).expand(bands, 1, 1, -1), groups=bands)
+def _windowed(image: Tensor, line: Tensor) -> Tensor:
+    """Weighted sums of `(N, H, W)` around each pixel, zeros beyond the border: a banded matrix on each side, which is deterministic."""
+    return _band(image.shape[-2], line) @ image @ _band(image.shape[-1], line).T
+
+
+def _band(size: int, line: Tensor) -> Tensor:
+    """`(size, size)`: row i has the window's weights around column i."""
+    half = line.numel() // 2
+    offsets = torch.arange(size, device=line.device)
+    taps = offsets.unsqueeze(0) - offsets.unsqueeze(1) + half
+    return torch.where((taps >= 0) & (taps < line.numel()), line[taps.clamp(0, line.numel() - 1)], 0.0)
