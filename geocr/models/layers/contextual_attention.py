@@ -13,7 +13,7 @@ LEAST_WEIGHT = 1e-8
 LEAK = 0.2
 """Slope of the leaky ReLU for negative values."""
 
-PLACES_AT_ONCE = 4096
+PLACES_AT_ONCE = 1024
 """Queries that are compared with all places in one go: bounds memory at this many times the places."""
 
 
@@ -38,7 +38,7 @@ class ContextualAttention(nn.Module):
         self.exit = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, C, H, W)` to the same shape; time grows with the square of `H W`, memory with `H W`."""
+        """`(B, C, H, W)` to the same shape; time grows with the square of `H W`, memory with `H W` (its square where gradients are kept)."""
         batch, channels, rows, cols = x.shape
         query = self.query(x)
         value = self.value(x).flatten(2).transpose(1, 2)
