@@ -120,10 +120,11 @@ class AllClear(FusionDataset):
         cloudy = [self._optical_image(self._placed(path)) for path in record.cloudy]
         clear = None if record.clear is None else self._optical_image(self._placed(record.clear))
         blank = np.full((len(self.sar_bands), CROP_PX, CROP_PX), np.nan, np.float32)
-        sar: list[FloatArray] = [self._sar_image(self._placed(path)).pixels if path else blank for path in record.sar]
+        radar = record.sar if self.sar_bands else ()
+        sar: list[FloatArray] = [self._sar_image(self._placed(path)).pixels if path else blank for path in radar]
         return self._assemble(
             record,
-            sar=sar if self.sar_bands else [],
+            sar=sar,
             cloudy=[image.pixels for image in cloudy],
             clear=None if clear is None else clear.pixels,
             masks=[self._mask_image(self._placed(path)) for path in record.masks],
