@@ -30,10 +30,11 @@ class UnCRtainTS(FusionModel):
     data tenfold (variances hundredfold) is `scale_by`, and lies in the normaliser, so that nothing has to be undone.
 
     Published parameter names map one to one: `in_conv.conv.conv` is `trunk.in_conv`; `*_block.<i>.conv.norm` and
-    `.conv.fn` are `trunk.*_block.<i>.norm` and `.body`, there `6.fc` is `6.weigh`; of `temporal_encoder`,
-    `inconv`, `attention_heads.Q` and `attention_heads.fc1_k` are `in_conv`, `query` and `key`; `include_v` is
-    `trunk.include_values`; `out_conv.conv.conv.0` is `head.conv`, or, with `separate_out`, the two
-    `out_conv_*_1.conv.conv.0` one after the other.
+    `.conv.fn` are `trunk.*_block.<i>.norm` and `.body`, there `6.fc` is `6.weigh`; in residual blocks `conv<k>.conv` is
+    `conv<k>`; of `temporal_encoder`, `inconv`, `attention_heads.Q` and `attention_heads.fc1_k` are `in_conv`,
+    `query` and `key`; `include_v` is `trunk.include_values`; `out_conv.conv.conv.0` is `head.conv`, or, with
+    `separate_out`, the two `out_conv_*_1.conv.conv.0` one after the other. With weights moved so, answers agree with those of the
+    released code (commit 5e1f1b5 of PatrickTUM/UnCRtainTS) to the rounding of float32.
 
     Args:
         optical_bands: Sentinel-2 bands in and out.

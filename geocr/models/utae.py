@@ -30,7 +30,8 @@ class UTAE(FusionModel):
     Published parameter names map one to one: `in_conv.conv.conv` is `trunk.in_conv`; `down_blocks.<i>.<part>.conv`
     and `up_blocks.<i>.<conv1 or conv2>.conv` are the same under `trunk` without the last `.conv`, the other parts
     of `up_blocks` the same under `trunk`; of `temporal_encoder`, `inconv`, `attention_heads.Q` and
-    `attention_heads.fc1_k` are `in_conv`, `query` and `key`; `out_conv.conv.conv.0` is `head.conv`.
+    `attention_heads.fc1_k` are `in_conv`, `query` and `key`; `out_conv.conv.conv.0` is `head.conv`. With weights
+    moved so, answers agree with those of that code (commit 5e1f1b5 of PatrickTUM/UnCRtainTS) to the rounding of float32.
 
     Args:
         optical_bands: Sentinel-2 bands in and out.
