@@ -78,13 +78,13 @@ class Contest:
     def config(self, cover: float, mode: str) -> PredictConfig:
         """Settings of a run."""
         settings: dict[str, Any] = {"mode": mode, "cloud_mask": str(self.scene(cover) / "truth_mask.tif"), "mask_buffer_px": 0}
-        if self.model != "conv3":
+        if self.own() is None:
             settings |= {"checkpoint": str(self.checkpoint()), "precision": self.precision, "device": "cpu"}
         return PredictConfig(**settings)
 
     def own(self) -> Reconstructor | None:
-        """The reconstructor to hand in, for the network that is no registered model."""
-        return Conv3(precision=self.precision) if self.model == "conv3" else None
+        """The reconstructor to hand in, where it is no registered model."""
+        return {"conv3": Conv3(precision=self.precision), "identity": Identity()}.get(self.model)
 
     def checkpoint(self) -> Path:
         """The model with random weights, made once."""
@@ -291,7 +291,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=2048)
-    parser.add_argument("--model", default="fusion_unet", help=f"conv3, or one of {', '.join(MODELS)}")
+    parser.add_argument("--model", default="fusion_unet", help=f"conv3, identity (with --profile), or one of {', '.join(MODELS)}")
     parser.add_argument("--model-arguments", type=json.loads, default={}, help="JSON of the model's constructor arguments")
     parser.add_argument("--precision", default="fp32,bf16")
     parser.add_argument("--covers", default="0.05,0.25,0.5", help="cloud cover of the runs that replace clouds; empty for none")
@@ -300,6 +300,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp/geocr-bench"))  # noqa: S108 - gigabytes that nobody needs to keep
     parser.add_argument("--out", type=Path, help="JSON file to write")
     given = parser.parse_args()
+    if given.model == "identity" and not given.profile:
+        parser.error("there is no network to compare identity with; add --profile")
     covers = [float(cover) for cover in given.covers.split(",") if cover]
     facts: dict[str, Any] = {**machine(), "load_before": os.getloadavg(), "size": given.size, "model": given.model, "repeat": given.repeat}
     print(json.dumps(facts), flush=True)

@@ -64,14 +64,23 @@ class Sampler(threading.Thread):
         return name_of(at) if at is frame else f"{name_of(at)} > {leaf}"
 
     def lines(self, least_share: float = 0.005) -> Iterator[str]:
-        """A Markdown table of places by CPU time."""
-        total = sum(self.cpu_s.values())
-        yield "| CPU time | share | thread | where |"
-        yield "|---|---|---|---|"
-        for (kind, place), spent in self.cpu_s.most_common():
-            if spent >= least_share * total:
-                yield f"| {spent:.2f} s | {spent / total:.1%} | {kind} | {place} |"
-        yield f"| {total:.2f} s | | | all |"
+        """Markdown tables by CPU time: of our functions, whatever they call, and of single lines."""
+        by_function: Counter[Place] = Counter()
+        for (kind, place), spent in self.cpu_s.items():
+            by_function[kind, place.partition(" > ")[0].partition(":")[0]] += spent
+        yield from _table(by_function, "function", least_share)
+        yield ""
+        yield from _table(self.cpu_s, "line > what it calls", least_share)
+
+
+def _table(cpu_s: Counter[Place], title: str, least_share: float) -> Iterator[str]:
+    total = sum(cpu_s.values())
+    yield f"| CPU time | share | thread | {title} |"
+    yield "|---|---|---|---|"
+    for (kind, place), spent in cpu_s.most_common():
+        if spent >= least_share * total:
+            yield f"| {spent:.2f} s | {spent / total:.1%} | {kind} | {place} |"
+    yield f"| {total:.2f} s | | | all |"
 
 
 def thread_cpu_s(native: int) -> float:

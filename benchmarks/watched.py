@@ -94,7 +94,7 @@ def watch(
                 disk, disk_at = max(disk, folder_bytes(folder)), now
             if peak > cap_bytes or now - began > limit_s:
                 end = "killed: above the cap" if peak > cap_bytes else "killed: out of time"
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill(root)
                 break
             try:
                 process.wait(_POLL_S)
@@ -114,6 +114,13 @@ def watch(
         end=end,
         output=tail,
     )
+
+
+def _kill(root: psutil.Process) -> None:
+    """End a process and its children, and wait until they have given back their memory."""
+    tree = [root, *root.children(recursive=True)]
+    os.killpg(root.pid, signal.SIGKILL)
+    psutil.wait_procs(tree, timeout=30)
 
 
 def _children_cpu_s() -> float:
