@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
 from geocr.core.types import BoolArray, FloatArray, NumberArray, TileInput, Window
+from geocr.io.raster import open_raster
 from geocr.io.scene import Scene
 
 _STRIP_ROWS = (128, 512)
@@ -52,7 +53,7 @@ class SceneTiles:
             dn=dn,
             sar=sar,
             cloud_mask=self.mask.read(window),
-            inside=np.ones(window.shape, bool) if self.aoi is None else self.aoi.read(window),
+            inside=np.broadcast_to(np.True_, window.shape) if self.aoi is None else self.aoi.read(window),
             scene=self.scene,
             damage=damage,
         )
@@ -112,18 +113,6 @@ class RowStrip:
     def rows(self, start: int, stop: int) -> "RowStrip":
         """The part of it between two scene rows."""
         return self.part(Window(row=start, col=self.window.col, height=stop - start, width=self.window.width))
-
-    def without_rows_before(self, start: int) -> "RowStrip":
-        """Itself, or a copy of its rows from `start` on once these are the smaller part: a view would keep all of them in memory."""
-        window = self.window
-        if 2 * (start - window.row) <= window.height:
-            return self
-        return self.rows(start, window.row_stop).copy()
-
-    def copy(self) -> "RowStrip":
-        """The same pixels in arrays of their own."""
-        arrays = {"dn": self.dn.copy(), "sar": self.sar.copy(), "cloud_mask": self.cloud_mask.copy(), "inside": self.inside.copy()}
-        return replace(self, **arrays)
 
     def columns(self, start: int, stop: int) -> "RowStrip":
         """The part of it between two scene columns."""
@@ -185,8 +174,6 @@ class RowStream:
         """Strips that cover rows `start` to `stop`, in order; rows before `start` may not be asked for again."""
         while self._held and self._held[0].window.row_stop <= start:
             self._held.popleft()
-        if self._held:
-            self._held[0] = self._held[0].without_rows_before(start)
         while not self._held or self._held[-1].window.row_stop < stop:
             self._read_ahead()
             if self._ahead is None:
@@ -207,12 +194,26 @@ class RowStream:
 
 def strip_rows(scene: Scene) -> int:
     """Rows of one read: a multiple of the file's block height, so that no block is decoded twice."""
-    block = int(scene.optical.handle.block_shapes[0][0])
+    block, jp2 = _block_rows(scene)
     least, most = _STRIP_ROWS
     if block > most:  # a file that is one tall block may be cut (GDAL keeps it decoded), JPEG 2000 may not: each read decodes it anew
-        whole = block >= scene.grid.shape[0] and not scene.optical.handle.driver.startswith("JP2")
-        return most if whole else block
+        return most if block >= scene.grid.shape[0] and not jp2 else block
     return block * max(1, -(-least // block))
+
+
+def _block_rows(scene: Scene) -> tuple[int, bool]:
+    """Rows of a block, and whether it is JPEG 2000; of a VRT over JPEG 2000 files those of the finest, since its own mean nothing."""
+    handle = scene.optical.handle
+    if handle.driver == "VRT":
+        heights = []
+        for path in handle.files:
+            if path.lower().endswith(".jp2"):
+                with open_raster(path) as source:
+                    if source.shape == scene.grid.shape:
+                        heights.append(int(source.block_shapes[0][0]))
+        if heights:
+            return max(heights), True
+    return int(handle.block_shapes[0][0]), handle.driver.startswith("JP2")
 
 
 def cut_window(strips: list[RowStrip], window: Window) -> RowStrip:

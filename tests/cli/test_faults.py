@@ -226,7 +226,7 @@ def write_jp2(path: Path, source: Path, *, block: int = 128) -> Path:
     with rasterio.open(source) as dataset:
         profile = {
             "driver": "JP2OpenJPEG", "count": dataset.count, "height": dataset.height, "width": dataset.width, "dtype": dataset.dtypes[0],
-            "crs": dataset.crs, "transform": dataset.transform, "QUALITY": 100, "REVERSIBLE": "YES", "BLOCKXSIZE": block, "BLOCKYSIZE": block,
+            "crs": dataset.crs, "transform": dataset.transform, "QUALITY": 100, "REVERSIBLE": "YES", "tiled": True, "blockxsize": block, "blockysize": block,
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as target:
             target.write(dataset.read())
