@@ -32,6 +32,7 @@ def read(folder: Path) -> torch.Tensor:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with sen12mscr_triplets")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
