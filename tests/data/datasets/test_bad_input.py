@@ -1,6 +1,7 @@
 """Each sort of bad input has its message; skips are counted and told, never silent."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_sixteen_bits_where_a_picture_is_needed(tmp_path: Path) -> None:
     make_triplets(tmp_path)
     path = tmp_path / "trainC" / "1.png"
     PillowImage.fromarray(counts(RNG, 1)[0]).save(path)
-    with pytest.raises(SampleError, match=r"8 bits.*mode I"):
+    with pytest.raises(SampleError, match=r"8 bits.*uint16"):
         Triplets(tmp_path)[0]
 
 
@@ -234,3 +235,53 @@ def test_validation_of_every_sample_can_be_asked_for(root: Path) -> None:
     with pytest.raises(SampleError, match="between -120 and 60"):
         Sen12mscr(root, validate=True)[0]
     assert torch.isfinite(Sen12mscr(root)[0]["sar"]).all()
+
+
+@pytest.mark.parametrize("extension", ["png", "bmp", "tif"])
+def test_pictures_are_read_to_the_bit(extension: str, tmp_path: Path) -> None:
+    for shape in ((9, 7), (9, 7, 3)):
+        pixels = RNG.integers(0, 256, shape).astype(np.uint8)
+        image = read_picture(write_picture(tmp_path / f"{len(shape)}.{extension}", pixels))
+        assert np.array_equal(image, pixels[None] if len(shape) == 2 else pixels.transpose(2, 0, 1))
+
+
+def test_alpha_is_dropped_and_palettes_are_resolved(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (9, 7, 4)).astype(np.uint8)
+    assert np.array_equal(read_picture(write_picture(tmp_path / "alpha.png", pixels)), pixels[..., :3].transpose(2, 0, 1))
+    few = (RNG.integers(0, 2, (9, 7, 3)) * 255).astype(np.uint8)
+    PillowImage.fromarray(few).quantize(16).save(tmp_path / "palette.png")
+    assert np.array_equal(read_picture(tmp_path / "palette.png"), few.transpose(2, 0, 1))
+
+
+@pytest.mark.filterwarnings("error::rasterio.errors.NotGeoreferencedWarning")
+def test_files_without_a_georeference_are_no_reason_to_warn(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # writing one warns too
+        path = write_tif(tmp_path / "s2.tif", counts(RNG), georeferenced=False)
+    assert read_reflectance(path, S2, S2).grid is None
+
+
+@pytest.mark.parametrize("keep", [0.01, 0.5, 0.9, 0.99])
+def test_no_truncated_png_passes_for_a_whole_one(keep: float, tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "a.png", RNG.integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(RasterReadError, match=r"a\.png"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.8])
+def test_no_damaged_png_passes_for_a_whole_one(at: float, tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "a.png", RNG.integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * at)] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(RasterReadError, match=r"a\.png"):
+        read_picture(path)
+
+
+def test_bytes_behind_a_png_do_no_harm(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    path = write_picture(tmp_path / "a.png", pixels)
+    path.write_bytes(path.read_bytes() + b"trailing")
+    assert np.array_equal(read_picture(path), pixels.transpose(2, 0, 1))
