@@ -22,13 +22,15 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def make_conv3(device: str = "cpu", precision: str = "fp32") -> nn.Sequential:
     """The network, channels last, ready for inference: `(B, 15, H, W)` to `(B, 13, H, W)` in its own precision."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(CHANNELS, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, BANDS, 3, padding=1)
-    )
-    last = net[-1]
+    generator = torch.Generator().manual_seed(0)  # of its own: threads that make it at the same time must not share draws
+    convolutions = [nn.Conv2d(inputs, outputs, 3, padding=1) for inputs, outputs in ((CHANNELS, 32), (32, 32), (32, BANDS))]
     with torch.no_grad():
-        last.bias += 0.4  # into the range of reflectance
+        for convolution in convolutions:
+            reach = (9 * convolution.in_channels) ** -0.5
+            convolution.weight.uniform_(-reach, reach, generator=generator)
+            convolution.bias.uniform_(-reach, reach, generator=generator)
+        convolutions[-1].bias += 0.4  # into the range of reflectance
+    net = nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2])
     return net.to(device, _DTYPES[precision], memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

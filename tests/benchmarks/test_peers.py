@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def test_the_network_answers_inside_the_range_that_no_tool_clips(script: Script)
     assert answer.shape == (1, 13, 64, 64)
     assert 0.05 < answer.min() < answer.max() < 0.95
     assert torch.abs(conv3.Conv3Model("bf16")(x) - answer).max() < 5e-3
+
+
+def test_threads_that_make_the_network_together_get_the_same(script: Script) -> None:
+    conv3 = script("conv3")
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: conv3.make_conv3().state_dict(), range(64)))
+    assert all(torch.equal(one[name], made[0][name]) for one in made for name in made[0])
 
 
 def test_geocr_runs_the_same_network_and_leaves_its_input_alone(script: Script) -> None:
