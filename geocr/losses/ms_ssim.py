@@ -45,8 +45,7 @@ class MsSsimLoss(Loss):
             raise InputError(f"ms_ssim needs weights above 0, one for each scale, got {weights!r}")
         self.data_range = data_range
         self.weights = tuple(weights)
-        self.register_buffer("window", gaussian_window(window_px, sigma_px), persistent=False)
-        self.window: Tensor
+        self.window = gaussian_window(window_px, sigma_px)  # no buffer: a module cast to half precision keeps it exact
 
     def value(self, given: LossInput) -> Tensor:
         """One minus the product, over samples with a valid pixel."""

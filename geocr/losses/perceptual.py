@@ -71,13 +71,14 @@ class PerceptualLoss(Loss):
             raise InputError(f"perceptual reads bands {self.channels}, got {given.mean.shape[1]} bands; set `channels`")
         with torch.no_grad():
             wanted = self.features(self._shown(given.target))
-        difference = (self.features(self._shown(given.mean)) - wanted).square()
+        difference = (self.features(self._shown(given.mean)) - wanted).to(given.mean.dtype).square()
         seen = functional.adaptive_max_pool2d(given.valid.to(difference.dtype), difference.shape[-2:])
         return mean_where(difference, seen > 0)
 
     def _shown(self, image: Tensor) -> Tensor:
         colours = image.index_select(1, torch.tensor(self.channels, device=image.device))
-        return (colours - self.shift.to(image)) / self.spread.to(image)
+        shown = (colours - self.shift.to(image)) / self.spread.to(image)
+        return shown.to(next(self.features.parameters()).dtype)
 
 
 def vgg16_features(layers: int) -> nn.Sequential:

@@ -34,8 +34,7 @@ class SsimLoss(Loss):
             raise InputError(f"beyond the border ssim sees `nothing` or `zero`, got {border!r}")
         self.data_range = data_range
         self.border = border
-        self.register_buffer("window", gaussian_window(window_px, sigma_px), persistent=False)
-        self.window: Tensor
+        self.window = gaussian_window(window_px, sigma_px)  # no buffer: a module cast to half precision keeps it exact
 
     def value(self, given: LossInput) -> Tensor:
         """One minus the mean."""

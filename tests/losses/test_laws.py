@@ -112,6 +112,15 @@ def test_half_precision_is_computed_in_single(name: str, dtype: torch.dtype, fol
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_loss_cast_to_half_precision_with_its_model_still_works(name: str, folder: Path) -> None:
+    given = make_batch()
+    single = replace(given, **{n: getattr(given, n).float() for n in (*IMAGES, "attention")})
+    tolerance = 0.05 if name == "perceptual" else 0  # whose weights are rounded
+    found, expected = make_loss(name, folder).bfloat16()(single), make_loss(name, folder).float()(single)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_a_loss_needs_is_asked_for(name: str, folder: Path) -> None:
     loss, given = make_loss(name, folder), make_batch()
     for field in sorted(loss.required()):
