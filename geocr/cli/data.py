@@ -11,5 +11,5 @@ app = typer.Typer(
     help="Data sets for training and evaluation.",
 )
 
-for _name in ("list",):
+for _name in ("list", "index", "check", "show"):
     app.command(_name)(import_module(f"geocr.cli.data_{_name}").command)

@@ -1,0 +1,61 @@
+"""Options that commands about data sets share."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from geocr.data.datasets.base import FusionDataset
+
+DatasetName = Annotated[str, typer.Option("--dataset", "-d", help="Name of the data set; geocr data list shows them.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that read; 0 reads in this one.")]
+SetOptions = Annotated[
+    list[str] | None, typer.Option("--set", help="Further argument of the data set, NAME=VALUE (JSON or text); may be repeated.")
+]
+
+
+def dataset_options(pairs: list[str] | None) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as keyword arguments: values are JSON where they parse as such, else text.
+
+    Raises:
+        InputError: When a pair has no `=`.
+    """
+    import json
+
+    from geocr.core.errors import InputError
+
+    options: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set takes NAME=VALUE, for example --set patch_px=128; got {pair!r}")
+        try:
+            options[name.strip().replace("-", "_")] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name.strip().replace("-", "_")] = value
+    return options
+
+
+def open_dataset(name: str, root: str, *, split: str | None, pairs: list[str] | None, note: Callable[[str], None]) -> "FusionDataset":
+    """The data set of a command's options; its warnings go to `note`.
+
+    Raises:
+        InputError: When it does not take an option.
+    """
+    import warnings
+
+    from geocr.core.errors import InputError
+    from geocr.data.datasets import DATASETS
+
+    options = dataset_options(pairs)
+    kind = DATASETS.load(name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            dataset: FusionDataset = kind(root, split=split, **options)
+        except TypeError as error:
+            raise InputError(f"--set must name arguments of {name}; {error}") from error
+    for warning in caught:
+        note(str(warning.message))
+    return dataset
