@@ -282,7 +282,7 @@ def profile(contest: Contest, cover: float) -> Iterator[str]:
     contest.run(cover, "full", contest.own())
     with Sampler() as sampler:
         took = contest.run(cover, "full", contest.own())
-    yield f"{contest.model} {contest.precision}, {contest.size} px: {took.wall_s:.2f} s, {took.cpu_s:.2f} s of CPU time"
+    yield f"{contest.model} {contest.precision}, {contest.size} px: {took.wall_s:.2f} s, {took.cpu_s:.2f} s of CPU time, {sampler.own_s:.2f} s of it sampling"
     yield ""
     yield from sampler.lines()
 

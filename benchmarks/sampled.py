@@ -7,6 +7,7 @@ function that called it; threads that are not Python's (those of OpenMP) are not
 
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ class Sampler(threading.Thread):
     def __init__(self, packages: tuple[str, ...] = ("/geocr/", "/benchmarks/"), every_s: float = 0.004) -> None:
         super().__init__(name="sampler", daemon=True)
         self.cpu_s: Counter[Place] = Counter()
+        self.own_s = 0.0
+        """CPU time of the sampling itself, which is in no table but in the process's own."""
         self._packages, self._every_s = packages, every_s
         self._ended = threading.Event()
         self._seen: dict[int, float] = {}
@@ -53,6 +56,7 @@ class Sampler(threading.Thread):
                 before = self._seen.get(native, 0.0 if len(self._seen) else spent)
                 self._seen[native] = spent
                 self.cpu_s[thread.name.rstrip("0123456789_"), self._place(frame)] += max(0.0, spent - before)
+        self.own_s = time.thread_time()
 
     def _place(self, frame: FrameType) -> str:
         leaf = name_of(frame)

@@ -69,4 +69,5 @@ def test_the_sampler_finds_where_cpu_time_goes_and_waiting_costs_nothing(script:
     burnt = next(spent for place, spent in by_function.items() if place.endswith("burn"))
     assert 0.3 < burnt < 0.7
     assert sum(by_function.values()) - burnt < 0.15
+    assert 0 < sampler.own_s < 0.5
     assert any("burn" in line for line in sampler.lines())
