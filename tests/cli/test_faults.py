@@ -83,7 +83,8 @@ def test_ten_kills_at_random_moments_and_then_the_identical_file(net: Path, tmp_
     run = Run(make_files(tmp_path / "tall", (ROWS, 200), scale=1e-4, offset=-0.1), net)
     began = time.monotonic()
     undisturbed = run.start()
-    assert undisturbed.wait() == 0, undisturbed.communicate()[1]
+    _, err = undisturbed.communicate()
+    assert undisturbed.returncode == 0, err
     whole = time.monotonic() - began
     expected = run.outputs
     assert len(expected) == 3
@@ -105,7 +106,7 @@ def test_ten_kills_at_random_moments_and_then_the_identical_file(net: Path, tmp_
             wait_until(lambda: any(run.scratch.glob("final_*.tif")), process)
             time.sleep(float(rng.uniform(0, 0.05)))
         process.kill()
-        process.communicate()
+        _, err = process.communicate()
         for name, content in run.outputs.items():
             assert content == expected[name], f"{name} is half written after kill {killed}, {kind}"
         if process.returncode == 0:  # it was faster than the kill
@@ -113,7 +114,7 @@ def test_ten_kills_at_random_moments_and_then_the_identical_file(net: Path, tmp_
             for name in expected:
                 (run.files.folder / name).unlink()
             continue
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL, err
         killed += 1
         stages.add(kind if run.finished else "before the first band")
         after = run.parts()
