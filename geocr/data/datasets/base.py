@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
 import numpy as np
+import rasterio
 import torch
 from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
@@ -20,7 +21,7 @@ from torchgeo.datasets import NonGeoDataset
 from geocr.core.errors import BandError, InputError, MissingDataError, RasterNotFoundError, RasterReadError, SampleError
 from geocr.core.types import BoolArray, FloatArray
 from geocr.data.datasets.card import DatasetCard
-from geocr.data.datasets.reading import Image, read_backscatter, read_mask, read_reflectance
+from geocr.data.datasets.reading import READ_OPTIONS, Image, read_backscatter, read_mask, read_reflectance
 from geocr.data.datasets.record import Partner, Records, SampleRecord, Scan
 from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
 from geocr.io.grid import SceneGrid
@@ -122,6 +123,11 @@ class FusionDataset(NonGeoDataset):
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.card.name} has {len(self)} samples, got index {index}")
+        with rasterio.Env(**READ_OPTIONS):
+            return self._read(index)
+
+    def _read(self, index: int) -> FusionSample:
+        """The sample at an index or, where that may be skipped, the next that can be read."""
         if self.on_error == "stop":
             return self._finished(self._load(self.samples[index]), ())
         skips: list[Skip] = []

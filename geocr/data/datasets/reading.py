@@ -21,14 +21,15 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from geocr.core.errors import GeocrError, RasterNotFoundError, RasterReadError, SampleError, UnitsError
-from geocr.core.types import BoolArray, NumberArray
+from geocr.core.types import BoolArray, FloatArray, NumberArray
 from geocr.io.grid import SceneGrid
 
 REFLECTANCE_PER_DN = 1e-4
 """Of Sentinel-2 products (quantification value 10000)."""
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 """Last chunk of every PNG (ISO/IEC 15948, section 11.2.5)."""
-_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+READ_OPTIONS: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+"""GDAL settings for reading patches; set once for each sample, because making a `rasterio.Env` costs as much as opening a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,21 +56,26 @@ def read_backscatter(path: Path, bands: Sequence[str], file_bands: Sequence[str]
         SampleError: When it has other bands than the set's layout says.
         UnitsError: When it is no float file, or its values are linear.
     """
-    raw, grid, nodata = _read_geotiff(path, bands, file_bands, crop_px)
-    if not np.issubdtype(raw.dtype, np.floating):
+    file = _read_geotiff(path, bands, file_bands, crop_px)
+    if not np.issubdtype(file.dtype, np.floating):
         raise UnitsError(
-            f"Sentinel-1 of this data set is float32 dB; {path} is {raw.dtype}: calibrated backscatter is needed, not counts or a picture"
+            f"Sentinel-1 of this data set is float32 dB; {path} is {file.dtype}: calibrated backscatter is needed, not counts or a picture"
         )
-    pixels = raw.astype(np.float32, copy=False)
-    missing = ~np.isfinite(pixels)
-    if nodata is not None:
-        missing |= raw == nodata
-    if missing.any():
-        pixels[missing] = np.nan
-    seen_low = float(np.nanmin(pixels)) if not missing.all() else -1.0
-    if seen_low >= 0:
-        return Image(pixels=_blank_or_linear(pixels, path), grid=grid)
-    return Image(pixels=pixels, grid=grid)
+    pixels = file.pixels
+    if file.nodata is not None:
+        pixels[pixels == np.float32(file.nodata)] = np.nan
+    low, high = float(pixels.min(initial=np.inf)), float(pixels.max(initial=-np.inf))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        pixels[~np.isfinite(pixels)] = np.nan
+        low, high = float(np.nanmin(pixels, initial=np.inf)), float(np.nanmax(pixels, initial=-np.inf))
+    if low == high == 0:
+        pixels[:] = np.nan
+    elif 0 <= low < np.inf:
+        raise UnitsError(
+            f"Sentinel-1 of this data set is in dB, where most values are negative; {path} has {low:g} to {high:g}: "
+            "it is linear power or amplitude; convert it, dB = 10 log10(power)"
+        )
+    return Image(pixels=pixels, grid=file.grid)
 
 
 def read_reflectance(
@@ -98,21 +104,25 @@ def read_reflectance(
         RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
         SampleError: When it has other bands than the set's layout says, or 8 bits.
     """
-    raw, grid, nodata = _read_geotiff(path, bands, file_bands, crop_px)
-    if raw.dtype.itemsize < 2:
+    file = _read_geotiff(path, bands, file_bands, crop_px)
+    if file.dtype.itemsize < 2:
         raise SampleError(
-            f"reflectance needs 16-bit counts or floats; {path} is {raw.dtype}: an 8-bit picture has lost its scale, get the original file"
+            f"reflectance needs 16-bit counts or floats; {path} is {file.dtype}: an 8-bit picture has lost its scale, get the original file"
         )
-    pixels = np.multiply(raw, np.float32(scale), dtype=np.float32)
+    pixels = file.pixels
+    missing = None
+    if pixels.shape[0] and not pixels[0].all():
+        missing = ~pixels.any(axis=0)
+    if file.nodata is not None and file.nodata != 0:
+        pixels[pixels == np.float32(file.nodata)] = np.nan
+    if np.issubdtype(file.dtype, np.floating):
+        pixels[~np.isfinite(pixels)] = np.nan
+    pixels *= np.float32(scale)
     if offset:
         pixels += np.float32(offset)
-    if raw.shape[0] and not raw[0].all():
-        pixels[:, ~raw.any(axis=0)] = np.nan
-    if nodata is not None and nodata != 0:
-        pixels[raw == nodata] = np.nan
-    if np.issubdtype(raw.dtype, np.floating):
-        pixels[~np.isfinite(pixels)] = np.nan
-    return Image(pixels=pixels, grid=grid)
+    if missing is not None:
+        pixels[:, missing] = np.nan
+    return Image(pixels=pixels, grid=file.grid)
 
 
 def read_counts(path: Path) -> Image:
@@ -122,18 +132,22 @@ def read_counts(path: Path) -> Image:
         RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
         SampleError: When it has several bands, or 8 bits.
     """
-    raw, grid, _ = _read_geotiff(path, ("band",), ("band",), None)
-    if raw.dtype.itemsize < 2:
-        raise SampleError(
-            f"reflectance needs 16-bit counts or floats; {path} is {raw.dtype}: an 8-bit picture has lost its scale, get the original file"
-        )
-    return Image(pixels=raw, grid=grid)
+    with _naming_failure(path), _opened(path) as dataset:
+        if dataset.count != 1 or np.dtype(dataset.dtypes[0]).itemsize < 2:
+            raise SampleError(
+                f"reflectance needs 16-bit counts or floats, here one band a file; {path} has {dataset.count} of {dataset.dtypes[0]}: "
+                "an 8-bit picture has lost its scale, get the original file"
+            )
+        return Image(pixels=dataset.read(), grid=_grid_of(dataset, None))
 
 
 def read_mask(path: Path) -> BoolArray:
-    """The first band of a mask file, `(y, x)` bool: True where it is not 0."""
-    raw, _, _ = _read_geotiff(path, ("mask",), ("mask",), None)
-    mask: BoolArray = raw[0] != 0
+    """The band of a mask file, `(y, x)` bool: True where it is not 0.
+
+    Raises:
+        RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
+    """
+    mask: BoolArray = read_layers(path, (1,))[0] != 0
     return mask
 
 
@@ -150,7 +164,7 @@ def read_picture(path: Path) -> NumberArray:
     with _naming_failure(path):
         if path.suffix.lower() == ".png" and not _ends_as_png(path):
             return _by_pillow(path)
-        with rasterio.Env(**_OPTIONS), _opened(path) as dataset:
+        with _opened(path) as dataset:
             if dataset.dtypes[0] != "uint8":
                 raise SampleError(
                     f"pictures of this data set have 8 bits; {path} is {dataset.dtypes[0]}: it would lose its values; use the original picture"
@@ -185,7 +199,7 @@ def read_layers(path: Path, indexes: Sequence[int], *, crop_px: int | None = Non
         RasterNotFoundError, RasterReadError: When there is no file, or it cannot be decoded.
         SampleError: When it has fewer bands, or is smaller than the crop.
     """
-    with _naming_failure(path), rasterio.Env(**_OPTIONS), _opened(path) as dataset:
+    with _naming_failure(path), _opened(path) as dataset:
         if dataset.count < max(indexes):
             raise SampleError(
                 f"files of this kind have {max(indexes)} bands or more; {path} has {dataset.count}: it belongs to another set"
@@ -194,11 +208,21 @@ def read_layers(path: Path, indexes: Sequence[int], *, crop_px: int | None = Non
         return layers
 
 
-def _read_geotiff(
-    path: Path, bands: Sequence[str], file_bands: Sequence[str], crop_px: int | None
-) -> tuple[NumberArray, SceneGrid | None, float | None]:
-    """The bands' pixels in the file's dtype, their grid, and the file's nodata value."""
-    with _naming_failure(path), rasterio.Env(**_OPTIONS), _opened(path) as dataset:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _File:
+    """What was read of a GeoTIFF."""
+
+    pixels: FloatArray
+    """`(band, y, x)` float32, the file's own values (16-bit counts are exact in it)."""
+    dtype: np.dtype[Any]
+    """Of the file."""
+    grid: SceneGrid | None
+    nodata: float | None
+
+
+def _read_geotiff(path: Path, bands: Sequence[str], file_bands: Sequence[str], crop_px: int | None) -> _File:
+    """The bands' values as float32: GDAL converts while it reads, which saves a copy."""
+    with _naming_failure(path), _opened(path) as dataset:
         if dataset.count != len(file_bands):
             raise SampleError(
                 f"files of this kind have {len(file_bands)} bands ({', '.join(file_bands)}); {path} has {dataset.count}: "
@@ -206,8 +230,12 @@ def _read_geotiff(
             )
         indexes = None if tuple(bands) == tuple(file_bands) else [file_bands.index(band) + 1 for band in bands]
         window = _centre(dataset, crop_px, path)
-        raw: NumberArray = dataset.read(indexes, window=window)
-        return raw, _grid_of(dataset, window), dataset.nodata
+        return _File(
+            pixels=dataset.read(indexes, window=window, out_dtype=np.float32),
+            dtype=np.dtype(dataset.dtypes[0]),
+            grid=_grid_of(dataset, window),
+            nodata=dataset.nodata,
+        )
 
 
 def _centre(dataset: DatasetReader, crop_px: int | None, path: Path) -> RasterioWindow | None:
@@ -250,13 +278,3 @@ def _grid_of(dataset: DatasetReader, window: RasterioWindow | None) -> SceneGrid
     if window is None:
         return SceneGrid(crs=dataset.crs, transform=dataset.transform, shape=(dataset.height, dataset.width))
     return SceneGrid(crs=dataset.crs, transform=dataset.window_transform(window), shape=(int(window.height), int(window.width)))
-
-
-def _blank_or_linear(pixels: NumberArray, path: Path) -> NumberArray:
-    """Backscatter without a negative value: nothing but fill (NaN is given back), or not in dB."""
-    if np.nanmax(pixels) == 0:
-        return np.full_like(pixels, np.nan)
-    raise UnitsError(
-        f"Sentinel-1 of this data set is in dB, where most values are negative; {path} has {np.nanmin(pixels):g} to {np.nanmax(pixels):g}: "
-        "it is linear power or amplitude; convert it, dB = 10 log10(power)"
-    )
