@@ -17,6 +17,7 @@ from geocr.data.datasets.base import FusionDataset, OnError
 from geocr.data.datasets.record import SampleRecord
 from geocr.data.sample import FusionSample
 from geocr.data.transforms import CentreCrop, RandomCrop, RandomTurns
+from geocr.data.worker import prepare_worker
 
 Transform = Callable[[FusionSample], FusionSample]
 
@@ -146,5 +147,6 @@ class FusionDataModule(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,
             collate_fn=collate_samples,
+            worker_init_fn=prepare_worker,
             generator=torch.Generator().manual_seed(self.seed),
         )

@@ -19,6 +19,7 @@ from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.datasets.card import DatasetCard
 from geocr.data.sample import FusionSample, OpticalUnit, SarUnit, validate_sample
+from geocr.data.worker import prepare_worker
 from tests.data.datasets.makers import FAKES
 
 NAMES = sorted(FAKES)
@@ -138,7 +139,7 @@ def test_indexes_outside_are_refused(sets: dict[str, FusionDataset]) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_gives_the_same_with_any_number_of_workers(workers: int, sets: dict[str, FusionDataset]) -> None:
     dataset = sets["sen12mscr"]
-    loader = DataLoader(dataset, batch_size=2, num_workers=workers, collate_fn=collate_samples)
+    loader = DataLoader(dataset, batch_size=2, num_workers=workers, collate_fn=collate_samples, worker_init_fn=prepare_worker)
     (batch,) = list(loader)
     assert batch["sar"].shape == (2, 1, 2, 32, 32)
     assert [meta["id"] for meta in batch["meta"]] == ["ROIs1158_spring_1_p1", "ROIs1158_spring_1_p2"]
