@@ -83,7 +83,7 @@ class SSCR(FusionModel):
         url="https://github.com/RSIR25/sscr",
         original_licence="none published",
         small=(
-            {**_SMALL, "encoder_widths": [16], "decoder_widths": [16, 16]},
+            {**_SMALL, "encoder_widths": [16], "decoder_widths": [16]},
             {**_SMALL, "backbone": "unet", "encoder_widths": [8, 16], "decoder_widths": [4, 16], "covariance": "iso", "scale_by": 1.0},
             {
                 **_SMALL,

@@ -47,8 +47,8 @@ class MonoUNet(FusionModel):
         url="https://arxiv.org/abs/2304.05464",
         original_licence="none published (MIT in file headers)",
         small=(
-            {**_SMALL, "encoder_widths": [8, 8, 16], "decoder_widths": [4, 8, 16]},
             {**_SMALL, "encoder_widths": [8, 12], "decoder_widths": [6, 12], "covariance": "diag", "scale_by": 10.0, "sar_bands": ["VH"]},
+            {**_SMALL, "encoder_widths": [8, 8, 16], "decoder_widths": [4, 8, 16]},
             {**_SMALL, "encoder_widths": [4, 8], "decoder_widths": [4, 8], "covariance": "iso", "bounded": False},
         ),
         counts=(({}, 947_501), ({"decoder_widths": [64, 64, 64, 128]}, 1_177_869)),

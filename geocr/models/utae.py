@@ -60,7 +60,6 @@ class UTAE(FusionModel):
         url="https://arxiv.org/abs/2107.07933",
         original_licence="MIT",
         small=(
-            {**_SMALL, "encoder_widths": [8, 8, 16], "decoder_widths": [4, 8, 16]},
             {
                 **_SMALL,
                 "encoder_widths": [8, 12],
@@ -70,6 +69,7 @@ class UTAE(FusionModel):
                 "aggregation": "att_mean",
                 "sar_bands": ["VH"],
             },
+            {**_SMALL, "encoder_widths": [8, 8, 16], "decoder_widths": [4, 8, 16]},
             {**_SMALL, "encoder_widths": [4, 8], "decoder_widths": [4, 8], "aggregation": "mean", "bounded": False},
         ),
         counts=(({}, 1_030_701), ({"decoder_widths": [64, 64, 64, 128]}, 1_261_069)),

@@ -145,7 +145,7 @@ def test_samples_of_a_batch_do_not_touch_each_other(name: str, index: int) -> No
     together, alone = predict(model, *given), predict(model, *(array[1:2] for array in given))
     for key, field in fields_of(together).items():
         expected = fields_of(alone)[key]
-        torch.testing.assert_close(field[1:2], expected, atol=1e-5 * max(1.0, float(expected.abs().max())), rtol=0)
+        torch.testing.assert_close(field[1:2], expected, atol=1e-4 * max(1.0, float(expected.abs().max())), rtol=0)
 
 
 @pytest.mark.parametrize(("name", "index"), MULTI_TEMPORAL)
@@ -158,7 +158,7 @@ def test_a_date_that_only_fills_the_batch_changes_nothing(name: str, index: int)
     ]
     real = torch.tensor([[True] * given[0].shape[1] + [False]] * 2)
     expected, got = predict(model, *given), predict(model, *filler, real)
-    torch.testing.assert_close(got.mean, expected.mean, atol=1e-5 * max(1.0, float(expected.mean.abs().max())), rtol=0)
+    torch.testing.assert_close(got.mean, expected.mean, atol=1e-4 * max(1.0, float(expected.mean.abs().max())), rtol=0)
     if got.attention is not None:
         assert float(got.attention[:, -1].abs().max()) == 0
 
@@ -197,11 +197,11 @@ def test_the_normaliser_is_an_argument_and_part_of_the_contract(name: str, index
 
 
 @pytest.mark.parametrize(("name", "index"), CASES)
-def test_channels_last_within_1e_5_of_the_greatest_value(name: str, index: int) -> None:
+def test_channels_last_within_1e_4_of_the_greatest_value(name: str, index: int) -> None:
     model = build(name, index)
     arrays = inputs(model, *frame(name))
     expected = predict(model, *arrays)
-    assert_close(predict(copy.deepcopy(model).to(memory_format=torch.channels_last), *arrays), expected, atol=1e-5)
+    assert_close(predict(copy.deepcopy(model).to(memory_format=torch.channels_last), *arrays), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "index"), CASES)
