@@ -15,6 +15,7 @@ from geocr.data.collate import FusionBatch, collate_samples
 from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import FusionDataset, OnError
 from geocr.data.datasets.record import SampleRecord
+from geocr.data.epochs import EpochSampler
 from geocr.data.sample import FusionSample
 from geocr.data.transforms import CentreCrop, RandomCrop, RandomTurns
 from geocr.data.worker import prepare_worker
@@ -138,15 +139,16 @@ class FusionDataModule(LightningDataModule):
 
     def _loader(self, dataset: FusionDataset, *, shuffle: bool, drop_last: bool) -> DataLoader[FusionBatch]:
         samples: Any = dataset
+        generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
             samples,
             batch_size=self.batch_size,
-            shuffle=shuffle,
+            sampler=EpochSampler(samples, generator=generator) if shuffle else None,
             drop_last=drop_last,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,
             collate_fn=collate_samples,
             worker_init_fn=prepare_worker,
-            generator=torch.Generator().manual_seed(self.seed),
+            generator=generator,
         )

@@ -143,6 +143,9 @@ class FusionDataset(NonGeoDataset):
             f"(the last: {skips[-1]['error']}); is the disk still there?"
         )
 
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch begins. Heard by sets that draw: the dates of a series."""
+
     def filtered(self, keep: Callable[[SampleRecord], bool]) -> Self:
         """The same data set with only the samples whose record `keep` accepts."""
         subset = copy(self)

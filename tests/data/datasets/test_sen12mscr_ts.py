@@ -17,6 +17,7 @@ from geocr.data.datasets.base import DataWarning
 from geocr.data.datasets.dates import CLEAR_COVER, choose_fixed, choose_random
 from geocr.data.datasets.published import published_split
 from geocr.data.datasets.sen12mscr_ts import Sen12mscrTs
+from geocr.data.epochs import EpochSampler
 from geocr.data.sample import validate_sample
 from tests.data_makers.sen12mscr_ts import day_of, make_sen12mscr_ts, path_of
 
@@ -248,3 +249,34 @@ def test_incomplete_cover_is_named(root: Path) -> None:
         Sen12mscrTs(root, cover={})[0]
     with pytest.raises(InputError, match="has 3"):
         Sen12mscrTs(root, cover=cover_of([0.1] * 3))[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_with_the_epoch_sampler_draws_anew_each_epoch(workers: int, root: Path) -> None:
+    dataset = Sen12mscrTs(root, sampling="random", inputs=1, cover=cover_of([0.0] * 30))
+    expected = []
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        expected.append({dataset.identify(index): dataset.dates(index).target for index in range(2)})
+    assert len({tuple(found.items()) for found in expected}) > 1
+    dataset.set_epoch(0)
+    loader = DataLoader(
+        dataset,
+        batch_size=2,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate_samples,
+        sampler=EpochSampler(dataset),
+    )
+    for epoch in range(4):
+        (batch,) = list(loader)
+        found = {meta["id"]: number_of(image) for meta, image in zip(batch["meta"], batch["clear"], strict=True)}
+        assert found == expected[epoch]
+
+
+def test_every_set_can_be_told_the_epoch(root: Path) -> None:
+    sampler = EpochSampler(Sen12mscrTs(root, sampling="random", cover=cover_of([0.0] * 30)))
+    sampler.set_epoch(7)
+    assert sorted(sampler) == [0, 1]
+    assert sampler.epoch == 8
+    assert sorted(EpochSampler(range(3))) == [0, 1, 2]
