@@ -60,7 +60,7 @@ class AllClear(FusionDataset):
         splits=_SPLITS,
         split_rule="by region, as published: 19k, 1k and 3k regions, one JSON list each",
         size="about 4 million images, 256 x 256 pixels after the crop",
-        licence="MIT (repository)",
+        licence="MIT for the repository; of the data, see allclear.cs.cornell.edu",
         citation="Zhou, Kao, Phoo, Mall, Hariharan, Bala: AllClear: A Comprehensive Dataset and Benchmark for Cloud Removal in Satellite Imagery, NeurIPS 2024, arXiv:2410.23891",
         download="https://allclear.cs.cornell.edu, or download.py of github.com/Zhou-Hangyu/allclear",
         layout="metadata/datasets/<split>_tx<T>_s2-s1_<share>pct.json and .../roi<n>/<year>_<month>/{s2_toa,s1,cld_shdw}/<file>.tif",

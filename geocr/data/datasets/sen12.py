@@ -82,7 +82,7 @@ class Sen12(PictureDataset):
             "and MDF-CR's lists share scenes between splits and warn"
         ),
         size="282,384 pairs (SEN1-2), 16,000 (by terrain), 990 and 1,106 (MDF-CR), 256 x 256 pixels",
-        licence="CC BY 4.0 (as stated by its publishers)",
+        licence="see mediaTUM 1436631 before you redistribute",
         citation="Schmitt, Hughes, Zhu: The SEN1-2 Dataset for Deep Learning in SAR-Optical Data Fusion, ISPRS Annals IV-1, 2018, doi:10.5194/isprs-annals-IV-1-141-2018",
         download="https://mediatum.ub.tum.de/1436631; by terrain: Kaggle, requiemonk/sentinel12-image-pairs-segregated-by-terrain",
         layout="[v_2/]<terrain>/{s1,s2}/ROIs<seed>_<season>_{s1,s2}_<scene>_p<n>.png, or ROIs<seed>_<season>/{s1,s2}_<scene>/..., or {train,val,test}/{sar,rgb}/...",

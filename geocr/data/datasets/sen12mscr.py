@@ -60,7 +60,7 @@ class Sen12mscr(FusionDataset):
         splits=("train", "val", "test"),
         split_rule=SPLIT_RULE,
         size="122,218 triplets of 256 x 256 pixels, about 272 GB as archives",
-        licence="CC BY 4.0 (as stated by its publishers; check mediaTUM before you redistribute)",
+        licence="CC BY 4.0 by public descriptions; see mediaTUM before you redistribute",
         citation=CITATION,
         download="https://mediatum.ub.tum.de/1554803 (12 archives; unpack all of them into one folder)",
         layout="ROIs<seed>_<season>_{s1,s2,s2_cloudy}/{s1,s2,s2_cloudy}_<region>/ROIs<seed>_<season>_{s1,s2,s2_cloudy}_<region>_p<n>.tif",

@@ -40,7 +40,7 @@ class Sen12mscrFlat(FusionDataset):
         splits=("train", "val", "test"),
         split_rule=f"{SPLIT_RULE}; or by a CSV list. Names that tell no region have no split: ask for `split=None`",
         size="any part of SEN12MS-CR, 256 x 256 pixels",
-        licence="CC BY 4.0 (as stated by its publishers; check mediaTUM before you redistribute)",
+        licence="CC BY 4.0 by public descriptions; see mediaTUM before you redistribute",
         citation=CITATION,
         download="https://mediatum.ub.tum.de/1554803, rearranged; samples with github.com/xufangchn/GLF-CR",
         layout="{s1,s2_cloudy,s2_cloudfree}/<name>.tif, one name for the three files of a triplet",

@@ -75,7 +75,7 @@ class Sen12mscrTs(FusionDataset):
             "and its validation ROIs2017 130, which is training here"
         ),
         size="53 regions x 30 dates of 2018, 256 x 256 pixels, about 2 TB",
-        licence="CC BY 4.0 (as stated by its publishers; check mediaTUM before you redistribute)",
+        licence="CC BY 4.0 by public descriptions; see mediaTUM before you redistribute",
         citation="Ebel, Xu, Schmitt, Zhu: SEN12MS-CR-TS: A Remote-Sensing Data Set for Multimodal Multitemporal Cloud Removal, IEEE TGRS 60, 2022, doi:10.1109/TGRS.2022.3146246",
         download="https://mediatum.ub.tum.de/1639953 (training and validation) and https://mediatum.ub.tum.de/1659251 (test); merge the archives into one folder",
         layout="ROIs<seed>/<region>/{S1,S2}/<0..29>/{s1,s2}_ROIs<seed>_<region>_ImgNo_<0..29>_<YYYY-MM-DD>_patch_<n>.tif",

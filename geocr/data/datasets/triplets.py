@@ -39,7 +39,7 @@ class Triplets(PictureDataset):
         splits=("train", "test"),
         split_rule="by folder, as the set comes",
         size="any; the published part of SEN12MS-CR has 256 x 256 pixels",
-        licence="that of the data put into it (SEN12MS-CR: CC BY 4.0)",
+        licence="that of the data put into it",
         citation="Zhang, Li, Zhou, Wang, Hu: Cloud removal using SAR and optical images via attention mechanism-based GAN, Pattern Recognition Letters 175, 2023, 8-15",
         download="your own pictures, or the published part of SEN12MS-CR: github.com/Shuaizhang7/AttentionGAN-for-Cloud-removal",
         layout="{train,test}{A,B,C}/<name>.png (A cloudy, B clear, C radar)",

@@ -66,7 +66,12 @@ def test_cards_say_everything(name: str) -> None:
     assert card.optical_unit in get_args(OpticalUnit)
     assert all(str(value).strip() for key, value in card.to_dict().items() if key not in ("sar_bands", "splits"))
     page = Path(__file__).parents[3] / "docs" / "datasets" / f"{name}.md"
-    assert page.is_file()
+    text = page.read_text()
+    assert all(
+        fact in text
+        for fact in (card.layout, card.size, card.licence, card.citation, card.download, card.split_rule, card.nodata, card.mask)
+    )
+    assert (page.parent / "images" / f"{name}.png").stat().st_size < 60_000
 
 
 @pytest.mark.parametrize("name", NAMES)
