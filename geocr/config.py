@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 from geocr.core.errors import InputError
 from geocr.radiometry.sar import SarUnits
@@ -25,12 +25,16 @@ class PredictConfig(BaseModel):
     tile_px: int | None = Field(None, ge=16, description="Side of a model's tile; None takes the checkpoint's own")
     overlap_px: int | None = Field(None, ge=0, description="Overlap of a model's tiles; None takes the checkpoint's own")
     device: str = Field("auto", description="auto (a GPU when there is one), cpu, cuda or cuda:N; for trained models")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Of a trained model's weights and layers")
-    batch: int | None = Field(None, ge=1, description="Tiles a model takes together; None is 1 on a CPU and 8 on a GPU")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Of a trained model's weights and layers; auto tries which is faster"
+    )
+    batch: int | None = Field(None, ge=1, description="Tiles a model takes together; None tries what is fastest")
+    compiled: bool = Field(False, description="Run a trained model through torch.compile")
     aoi: str | None = Field(None, description="Polygons outside which nothing is replaced: a vector file or WKT")
     mode: Literal["replace-clouds", "full"] = Field("replace-clouds", description="Replace cloudy pixels only, or rewrite every valid one")
     on_error: Literal["stop", "nodata"] = Field("stop", description="At an input block that does not decode: stop, or take it as nodata")
     uncertainty: bool = Field(False, description="Also write a standard deviation")
+    max_memory: ByteSize | None = Field(None, description="Keep the run within this much memory; a number of bytes, or for example 2GiB")
     seed: int = Field(0, ge=0, description="Seed of the fit")
 
     @model_validator(mode="after")

@@ -24,8 +24,12 @@ CheckpointFile = Annotated[
 TilePx = Annotated[int | None, typer.Option(help="Side of the model's tiles in pixels.")]
 OverlapPx = Annotated[int | None, typer.Option(help="Overlap of the model's tiles in pixels.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N; for trained models.")]
-Precision = Annotated[str, typer.Option(help="fp32, or bf16: faster, corrections rounded to 8 bits; for trained models.")]
-Batch = Annotated[int | None, typer.Option(help="Tiles a trained model takes together. (default: 1 on a CPU, 8 on a GPU)")]
+Precision = Annotated[
+    str, typer.Option(help="fp32, bf16, or auto: bf16 where it is faster and within 0.002 reflectance; for trained models.")
+]
+Batch = Annotated[int | None, typer.Option(help="Tiles a trained model takes together. (default: tried on a long run)")]
+Compile = Annotated[bool, typer.Option("--compile", help="Run a trained model through torch.compile; needs a C++ compiler.")]
+MaxMemory = Annotated[str | None, typer.Option(help="Keep the run within this much memory, for example 2GiB or 1500MB.")]
 Aoi = Annotated[str | None, typer.Option(help="Replace nothing outside these polygons: GeoJSON, GeoPackage or other FILE, or WKT.")]
 Mode = Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")]
 OnError = Annotated[str, typer.Option(help="At an input block that does not decode: stop, or nodata (and say so).")]
@@ -42,7 +46,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing o
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")]
 
 
-_FIELDS = {"tile": "tile_px", "overlap": "overlap_px"}
+_FIELDS = {"tile": "tile_px", "overlap": "overlap_px", "compile_model": "compiled"}
 """Options whose field in the settings has another name."""
 
 

@@ -48,7 +48,9 @@ def _root(
 def main() -> None:
     """Run the command line; errors become one message on standard error and exit code 2."""
     from geocr.core.errors import GeocrError
+    from geocr.core.memory import share_one_heap
 
+    share_one_heap()  # before anything starts threads
     # a missing georeference is our own error, with its cure; without this the library would say it first and worse
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:

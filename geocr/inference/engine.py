@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -73,8 +73,8 @@ def stream_rows(
     rows = plan.lattice.rows_touching(row_start, row_stop)
     read_start, read_stop = rows[0].start, rows[-1].stop
     with (
-        RowStream(tiles, read_start, read_stop, on_damage) as stream,
-        ThreadPoolExecutor(plan.threads, thread_name_prefix="geocr-tile", initializer=_use_one_core) as pool,
+        RowStream(tiles, read_start, read_stop, step=plan.read_rows, on_damage=on_damage) as stream,
+        ThreadPoolExecutor(plan.threads, thread_name_prefix="geocr-tile", initializer=_use_cores, initargs=(plan.torch_threads,)) as pool,
     ):
         tile_rows = (_TileRow(row=row, strips=stream.rows(row.start, row.stop)) for row in rows)
         groups = [plan.lattice.cols[first : first + plan.batch] for first in range(0, len(plan.lattice.cols), plan.batch)]
@@ -87,7 +87,9 @@ def stream_rows(
         above: _Edge | None = None
         merger: _RowMerger | None = None
         for (tile_row, group), answers in results:
-            merger = merger or _RowMerger(plan, tile_row, above, (row_start, row_stop), pool)
+            if merger is None:  # with its first answer a row of tiles leaves none of the row above in work
+                merger = _RowMerger(plan, tile_row, above, (row_start, row_stop), pool)
+                stream.read_ahead()
             for col, answer in zip(group, answers, strict=True):
                 merger.add(col, answer)
                 on_tile(answer is not None)
@@ -96,13 +98,14 @@ def stream_rows(
                 above, merger = merger.edge, None
                 if finished is not None:
                     yield finished
+                finished = None  # whoever writes the rows lets them go when they are written
 
 
-def _use_one_core() -> None:
-    """Tiles run side by side, so each may use one core; torch keeps that number per thread."""
+def _use_cores(count: int) -> None:
+    """How many cores each of the tiles that run side by side may use; torch keeps that number per thread."""
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.set_num_threads(1)
+        torch.set_num_threads(count)
 
 
 def _in_order(
@@ -205,12 +208,16 @@ class _RowMerger:
         self._row = row = tile_row.row
         self._above = above
         self._right: _Layers | None = None
-        self.edge: _Edge | None = None
-        """Rows that the next row of tiles shares, once a tile of this row was computed."""
+        self.edge: _Edge | None = above if row.fade_px else None
+        """Rows that the next row of tiles shares, once a tile was computed. Takes the place of the row above's, column by column: of a
+        tile that is skipped it keeps what stood there, which is never written."""
         first, stop = max(row.keep_start, span[0]), min(row.own_stop, span[1])
-        rows = Window(row=first, col=0, height=max(stop - first, 1), width=plan.shape[1])
-        self._observed = cut_window(tile_row.strips, rows) if first < stop else None
-        self._finished = None if self._observed is None else FinishedRows.empty(self._observed, with_std=plan.with_std)
+        self._strips = tile_row.strips
+        self._output = Window(row=first, col=0, height=stop - first, width=plan.shape[1]) if first < stop else None
+        self._finished = None
+        if self._output is not None:
+            bands, dtype = len(plan.optical_bands), plan.dtype
+            self._finished = FinishedRows.empty(self._output, bands=bands, dtype=dtype, with_std=plan.with_std)
 
     def add(self, col: AxisTile, result: Reconstruction | None) -> None:
         """Take the next tile of the row."""
@@ -220,9 +227,9 @@ class _RowMerger:
         else:
             self._fade_with_above(block, col)
             self._keep_edge(block, col)
-        if self._observed is None or self._finished is None:
+        if self._output is None or self._finished is None:
             return
-        strip = self._observed.columns(col.keep_start, col.own_stop)
+        strip = cut_window(self._strips, replace(self._output, col=col.keep_start, width=col.own_stop - col.keep_start))
         filled = None
         if block is not None:
             offset = strip.window.row - self._row.keep_start

@@ -135,25 +135,28 @@ def stack_rows(parts: list[RowStrip]) -> RowStrip:
 
 
 class RowStream:
-    """Full-width strips of rows, each read once, the next one always being read in the background.
+    """Full-width strips of rows, each read once, the next one in the background from when `read_ahead` is called.
 
     Args:
         tiles: Where to read.
         row_start: First row that will be asked for.
         row_stop: First row that will not.
+        step: Rows of a strip.
         on_damage: Told of each block that reads as nodata because it does not decode.
     """
 
-    def __init__(self, tiles: SceneTiles, row_start: int, row_stop: int, on_damage: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, tiles: SceneTiles, row_start: int, row_stop: int, *, step: int, on_damage: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._tiles = tiles
         self._on_damage = on_damage
         self._stop = row_stop
-        self._step = strip_rows(tiles.scene)
+        self._step = step
         self._next = row_start // self._step * self._step
         self._held: deque[RowStrip] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="geocr-read")
         self._ahead: Future[RowStrip] | None = None
-        self._read_ahead()
+        self._begin()
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +165,15 @@ class RowStream:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._held.clear()
 
-    def _read_ahead(self) -> None:
+    def read_ahead(self) -> None:
+        """Begin to read the next strip, unless it would be the third in memory.
+
+        To be called once nobody uses rows any more that were let go, which would be in memory still.
+        """
+        if len(self._held) < 2:
+            self._begin()
+
+    def _begin(self) -> None:
         """Begin to read the next strip in the background, if there is one and none is being read."""
         if self._ahead is None and self._next < self._stop:
             rows, cols = self._tiles.shape
@@ -175,7 +186,7 @@ class RowStream:
         while self._held and self._held[0].window.row_stop <= start:
             self._held.popleft()
         while not self._held or self._held[-1].window.row_stop < stop:
-            self._read_ahead()
+            self._begin()
             if self._ahead is None:
                 break
             strip, self._ahead = self._ahead.result(), None
@@ -183,8 +194,6 @@ class RowStream:
                 self._on_damage(sentence)
             if strip.window.row_stop > start:
                 self._held.append(strip)
-        if len(self._held) < 2:  # a third strip would not be used before one of two is let go
-            self._read_ahead()
         return [
             strip.rows(max(start, strip.window.row), min(stop, strip.window.row_stop))
             for strip in self._held

@@ -4,18 +4,18 @@ A method is chosen and checked before anything is computed, so that a plan can b
 prepared (fitted, loaded) when the run begins.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
+from geocr.core.types import TileInput
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.tuning import Bench, Trial, Tuning, Wishes, tune
 from geocr.io.scene import Scene
-
-GPU_BATCH = 8
-"""Tiles of one forward pass on a GPU; on a CPU one tile at a time stays in the caches and is faster."""
 
 
 class Method(Protocol):
@@ -65,6 +65,24 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class TunableMethod(Method, Protocol):
+    """A method that can be run in several ways, of which one is faster on this machine."""
+
+    @property
+    def tuning(self) -> Tuning:
+        """How it is run."""
+        ...
+
+    def tuned(self, tuning: Tuning) -> "TunableMethod":
+        """The same method, run in another way."""
+        ...
+
+    def tune(self, samples: Sequence[TileInput], *, threads: int, tiles: int) -> tuple[Tuning, tuple[Trial, ...]]:
+        """Try on sample tiles how it runs fastest with so many cores and tiles to compute."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneFitMethod:
     """Fitted on the clear pixels of the scene itself; needs no weights."""
@@ -105,8 +123,8 @@ class CheckpointMethod:
 
     reconstructor: Any
     """A `NeuralReconstructor`."""
-    batch: int
-    """Tiles in one forward pass."""
+    wishes: Wishes
+    """What the user has decided."""
     layers: int = 128
     fit_bytes: int = 0
 
@@ -136,6 +154,30 @@ class CheckpointMethod:
         """The model, its weights' hash and how it is run."""
         facts: dict[str, Any] = self.reconstructor.describe()
         return facts
+
+    @property
+    def tuning(self) -> Tuning:
+        """How the model is run."""
+        tuning: Tuning = self.reconstructor.tuning
+        return tuning
+
+    @property
+    def batch(self) -> int:
+        """Tiles in one forward pass."""
+        return self.tuning.batch
+
+    def tuned(self, tuning: Tuning) -> "CheckpointMethod":
+        """The same model, run in another way; copies of its weights for other ways are let go."""
+        from geocr.inference.model_cache import keep_only  # noqa: PLC0415 - torch is imported when a method is chosen, not with the engine
+
+        reconstructor = self.reconstructor.tuned(tuning)
+        keep_only(reconstructor.key)
+        return replace(self, reconstructor=reconstructor)
+
+    def tune(self, samples: Sequence[TileInput], *, threads: int, tiles: int) -> tuple[Tuning, tuple[Trial, ...]]:
+        """Try how the model runs fastest on this machine."""
+        bench = Bench(run=lambda tuning, batch: self.reconstructor.tuned(tuning).many(batch), samples=samples, threads=threads)
+        return tune(bench, self.wishes, gpu=self.reconstructor.key.device.startswith("cuda"), tiles=tiles)
 
     def prepare(self, tiles: SceneTiles) -> Reconstructor:  # noqa: ARG002 - a trained model needs nothing of the scene
         """The model itself."""
@@ -188,9 +230,9 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
     if own is not None:
         method = OwnMethod(reconstructor=own, batch=config.batch or 1)
     elif config.checkpoint is None:
-        if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "fp32":
+        if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "auto" or config.compiled:
             raise InputError(
-                "--tile, --overlap, --batch and --precision are settings of a trained model; without --checkpoint leave them out"
+                "--tile, --overlap, --batch, --precision and --compile are settings of a trained model; without --checkpoint leave them out"
             )
         if config.mode == "full":
             raise InputError(
@@ -207,10 +249,16 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
         if not checkpoint.header.spec.sar_bands:
             scene = replace(scene, sar=None, sar_bands=())
         device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        wishes = Wishes(precision=config.precision, batch=config.batch, compiled=config.compiled)
         reconstructor = NeuralReconstructor.from_checkpoint(
-            checkpoint, scene, device=device, precision=config.precision, tile_px=config.tile_px, overlap_px=config.overlap_px
+            checkpoint,
+            scene,
+            device=device,
+            tuning=wishes.start(gpu=device.startswith("cuda")),
+            tile_px=config.tile_px,
+            overlap_px=config.overlap_px,
         )
-        method = CheckpointMethod(reconstructor=reconstructor, batch=config.batch or (GPU_BATCH if device.startswith("cuda") else 1))
+        method = CheckpointMethod(reconstructor=reconstructor, wishes=wishes)
     if config.uncertainty and not method.has_std:
         raise InputError(
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "

@@ -5,16 +5,14 @@ import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, cast
 
 import torch
 
 from geocr.checkpoint import Checkpoint, load_checkpoint
 from geocr.core.errors import CheckpointError
+from geocr.inference.tuning import Precision
 from geocr.models.base import FusionModel
-
-Precision: TypeAlias = Literal["fp32", "bf16"]
-"""Of the weights and of what the layers compute in."""
 
 MAX_MODELS = 4
 """Models kept; the one used longest ago goes first."""
@@ -37,6 +35,8 @@ class ModelKey:
     """Of the weights."""
     channels_last: bool
     """Whether the weights lie channels last, which is faster on most CPUs and on tensor cores."""
+    compiled: bool = False
+    """Whether the model goes through `torch.compile`."""
 
 
 def placed_model(key: ModelKey, path: str) -> FusionModel:
@@ -69,13 +69,21 @@ def remember(key: ModelKey, checkpoint: Checkpoint) -> None:
             _keep(key, copy.deepcopy(checkpoint.model))
 
 
+def keep_only(key: ModelKey) -> None:
+    """Let all other copies go: those that trials were made with."""
+    with _lock:
+        for other in [other for other in _models if other != key]:
+            del _models[other]
+
+
 def _keep(key: ModelKey, model: FusionModel) -> None:
     model = model.to(device=key.device, dtype=_DTYPES[key.precision])
     if key.channels_last:
         for parameter in model.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    _models[key] = model.eval()
+    model.eval()
+    _models[key] = cast("FusionModel", torch.compile(model, dynamic=False)) if key.compiled else model
     while len(_models) > MAX_MODELS:
         _models.popitem(last=False)
 

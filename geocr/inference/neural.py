@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -16,7 +16,8 @@ from geocr.core.errors import CheckpointError, InputError, ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
 from geocr.inference.acquired import acquisition_date
-from geocr.inference.model_cache import ModelKey, Precision, own_stream, placed_model, remember
+from geocr.inference.model_cache import ModelKey, own_stream, placed_model, remember
+from geocr.inference.tuning import DEFAULT_TUNING, Precision, Tuning
 from geocr.io.scene import Scene
 from geocr.models.receptive import whole_tile_warning
 from geocr.models.spec import DATE_EPOCH, ModelSpec
@@ -44,6 +45,8 @@ class NeuralReconstructor:
     """The scene's polarisations, in the order of its tiles."""
     tile: TileSpec
     """The windows it wants."""
+    tuning: Tuning = DEFAULT_TUNING
+    """How it is run; decided once per run."""
     day: float | None = None
     """The scene's day since `DATE_EPOCH`, for a model that reads it."""
     notes: tuple[str, ...] = ()
@@ -56,8 +59,7 @@ class NeuralReconstructor:
         scene: Scene,
         *,
         device: str = "cpu",
-        precision: Precision = "fp32",
-        channels_last: bool = True,
+        tuning: Tuning = DEFAULT_TUNING,
         tile_px: int | None = None,
         overlap_px: int | None = None,
         halo_px: int | None = None,
@@ -68,8 +70,7 @@ class NeuralReconstructor:
             checkpoint: The model; it is copied.
             scene: What it is to fill.
             device: `cpu`, `cuda` or `cuda:N`.
-            precision: Of the weights; bf16 is faster and rounds the correction to 8 bits.
-            channels_last: Memory layout of the weights.
+            tuning: How it is run. bf16 is faster on many machines and rounds the correction to 8 bits.
             tile_px: Side of a tile; None takes the model's recommendation, as for the next two.
             overlap_px: Blending between tiles.
             halo_px: Margin computed and thrown away.
@@ -80,9 +81,9 @@ class NeuralReconstructor:
         """
         spec = checkpoint.header.spec
         notes = list(require_fit(spec, scene))
-        if precision not in get_args(Precision):
-            raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
-        key = ModelKey(sha256=checkpoint.sha256, device=_usable_device(device), precision=precision, channels_last=channels_last)
+        if tuning.precision not in get_args(Precision):
+            raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {tuning.precision!r}")
+        key = _key(checkpoint.sha256, _usable_device(device), tuning)
         tile = spec.tile_spec(size_px=tile_px, overlap_px=overlap_px, halo_px=halo_px)
         warning = whole_tile_warning(checkpoint.model)
         if warning is not None:
@@ -100,6 +101,7 @@ class NeuralReconstructor:
             bands=scene.bands,
             sar_bands=scene.sar_bands,
             tile=tile,
+            tuning=tuning,
             day=_day_of(scene) if spec.needs_dates else None,
             notes=tuple(notes),
         )
@@ -124,9 +126,12 @@ class NeuralReconstructor:
             "sar_bands": list(spec.sar_bands),
             "level": spec.level,
             "device": self.key.device,
-            "precision": self.key.precision,
-            "channels_last": self.key.channels_last,
+            **self.tuning.to_dict(),
         }
+
+    def tuned(self, tuning: Tuning) -> Self:
+        """The same model, run in another way."""
+        return replace(self, key=_key(self.key.sha256, self.key.device, tuning), tuning=tuning)
 
     def __call__(self, tile: TileInput) -> Reconstruction:
         """Reconstruct every pixel of a tile of any size.
@@ -172,6 +177,9 @@ class NeuralReconstructor:
                 )
         spec = self.header.spec
         model = placed_model(self.key, self.path)
+        count = len(tiles)
+        if self.tuning.compiled:  # every new shape would be compiled anew
+            tiles = [*tiles, *[tiles[-1]] * (self.tuning.batch - count)]
         sar_places, optical_places = _places(spec.sar_bands, self.sar_bands), _places(spec.optical_in, self.bands)
         sar = [spec.normalizer.sar_to_network(tile.sar[sar_places]) for tile in tiles]
         cloudy = [spec.normalizer.optical_to_network(tile.optical[optical_places]) for tile in tiles]
@@ -187,7 +195,7 @@ class NeuralReconstructor:
                 mean=spec.normalizer.mean_to_reflectance(means[i][wanted]),
                 std=None if variances is None else spec.normalizer.std_to_reflectance(np.sqrt(variances[i][wanted])),
             )
-            for i in range(len(tiles))
+            for i in range(count)
         ]
 
     def _to_device(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
@@ -196,6 +204,10 @@ class NeuralReconstructor:
         if self.key.device.startswith("cuda"):
             return tensor.pin_memory().to(self.key.device, non_blocking=True)
         return tensor
+
+
+def _key(sha256: str, device: str, tuning: Tuning) -> ModelKey:
+    return ModelKey(sha256=sha256, device=device, precision=tuning.precision, channels_last=tuning.channels_last, compiled=tuning.compiled)
 
 
 def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:

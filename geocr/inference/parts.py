@@ -23,6 +23,7 @@ from geocr.grid.lattice import Lattice
 from geocr.inference.plan import RowBand
 from geocr.inference.products import FinishedRows
 from geocr.inference.seam import SeamCounter, SeamSums
+from geocr.inference.tuning import Tuning
 from geocr.io.failure import naming_failure
 from geocr.io.part import PartWriter
 from geocr.io.spec import RasterSpec
@@ -55,11 +56,15 @@ class Manifest:
     Args:
         folder: Scratch folder of the output; made when missing.
         fingerprint: Hash of inputs, method, settings, plan and version.
+        request: Hash of the same before the method was tuned.
+        tuning: What tuning decided; kept, so that a run that goes on decides the same.
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
+    def __init__(self, folder: Path, fingerprint: str, *, request: str = "", tuning: Tuning | None = None) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
+        self._request = request
+        self._tuning = tuning
         self._lock = threading.Lock()
         self.records = finished_bands(folder, fingerprint)
         if not self.records and folder.exists():
@@ -75,7 +80,12 @@ class Manifest:
             self._write()
 
     def _write(self) -> None:
-        content = {"fingerprint": self.fingerprint, "bands": [asdict(record) for record in self.records.values()]}
+        content = {
+            "fingerprint": self.fingerprint,
+            "request": self._request,
+            "tuning": None if self._tuning is None else self._tuning.to_dict(),
+            "bands": [asdict(record) for record in self.records.values()],
+        }
         temporary = self.folder / "manifest.json.partial"
         with naming_failure(self.folder / _MANIFEST):
             temporary.write_text(json.dumps(content))
@@ -113,6 +123,14 @@ def finished_bands(folder: Path, fingerprint: str) -> dict[int, BandRecord]:
         record["row"]: BandRecord(**{**record, "seam": SeamSums(**record["seam"]), "damage": tuple(record["damage"])})
         for record in content["bands"]
     }
+
+
+def remembered_tuning(folder: Path, request: str) -> Tuning | None:
+    """What the run of the same request, stopped in this folder, had decided; None when there was none or it decided nothing."""
+    content = _content(folder)
+    if content.get("request") != request or not content.get("tuning"):
+        return None
+    return Tuning.from_dict(content["tuning"])
 
 
 def is_folder_of(folder: Path, fingerprint: str) -> bool:

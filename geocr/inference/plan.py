@@ -6,9 +6,9 @@ run go on, and sent to workers in a few hundred bytes.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,9 @@ Mode: TypeAlias = Literal["replace-clouds", "full"]
 
 BAND_ROWS = LARGEST_FACTOR
 """Rows of one part file: the unit that is committed, resumed and sent to a worker. Two rows of blocks, so that they are those of the COG."""
-_PROCESS_BYTES = 700 * 2**20
+LEAST_READ_ROWS = 128
+"""To read fewer rows at once saves little memory and decodes blocks again and again."""
+_PROCESS_BYTES = 760 * 2**20
 """Resident size of a process that has opened and masked a scene, with torch and all libraries (CUDA build, Linux), and GDAL's cache."""
 
 
@@ -87,11 +89,13 @@ class ScenePlan:
     with_std: bool
     """Whether uncertainty is written."""
     read_rows: int
-    """Rows of one read."""
+    """Rows of one read. Does not change the output."""
     batch: int = 1
     """Neighbouring tiles of a row that go through the model together. Fixed for a run: convolutions round differently by batch."""
     threads: int = 1
     """Groups of tiles reconstructed at the same time. Does not change the output."""
+    torch_threads: int = 1
+    """Cores that one forward pass uses. Fixed for a run: sums may be split by cores."""
     layers: int = 64
     """Float32 layers of a tile's size that the method holds while it works on one; for the estimate of memory."""
     fit_bytes: int = 0
@@ -129,9 +133,10 @@ class ScenePlan:
         """Estimated peak resident memory of a run on one machine. Does not depend on the number of rows."""
         size = min(self.tile.size_px + self.tile.align_px, max(self.shape))
         products = 1 + self.with_std
-        held_rows = self.tile.size_px + 2 * self.read_rows  # the tile row, what is read beyond it, and the read ahead
+        strips = max(2, -(-self.tile.size_px // self.read_rows) + 1)  # those that a row of tiles can touch, or one and the next
+        held_rows = min(strips * self.read_rows, self.shape[0])
         bands = len(self.optical_bands)
-        tails = 2 * products * self.tile.overlap_px * self.shape[1] * bands * 4
+        tails = self.tile.overlap_px * self.shape[1] * (products * bands + 1) * 4
         chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
         results = (2 * self.threads + 2) * self.batch * size * size * 4 * bands * (1 + products)
         work = self.threads * self.batch * size * size * 4 * (bands + len(self.sar_bands) + self.layers)
@@ -140,7 +145,7 @@ class ScenePlan:
     def fingerprint(self) -> str:
         """Hash of what decides the output: not of what only decides time and memory."""
         facts = asdict(self)
-        for beside in ("threads", "layers", "fit_bytes"):
+        for beside in ("threads", "read_rows", "layers", "fit_bytes"):
             del facts[beside]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -167,7 +172,20 @@ class ScenePlan:
             "scratch_bytes": self.scratch_bytes,
             "batch": self.batch,
             "threads": self.threads,
+            "torch_threads": self.torch_threads,
         }
+
+    def within(self, max_memory_bytes: int) -> Self:
+        """The same run in less memory: fewer tiles at a time, then fewer rows of one read; neither changes the output.
+
+        It still needs more where even that is not enough: compare `memory_bytes`.
+        """
+        plan = self
+        while plan.memory_bytes > max_memory_bytes and plan.threads > 1:
+            plan = replace(plan, threads=plan.threads - 1)
+        while plan.memory_bytes > max_memory_bytes and plan.read_rows > LEAST_READ_ROWS:
+            plan = replace(plan, read_rows=max(LEAST_READ_ROWS, plan.read_rows // 2))
+        return plan
 
 
 def plan_scene(

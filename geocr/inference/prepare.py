@@ -1,15 +1,19 @@
 """A scene opened, masked and planned: all that a run decides before it computes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from geocr.clouds.mask import CloudMask
 from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
+from geocr.core.errors import InputError
+from geocr.core.types import TileInput
+from geocr.grid.lattice import Lattice
 from geocr.inference.inputs import SceneTiles
-from geocr.inference.methods import Method, choose_method
+from geocr.inference.methods import Method, TunableMethod, choose_method
 from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.tuning import Trial, Tuning
 from geocr.io.aoi import read_aoi
 from geocr.io.open import open_scene
 
@@ -55,6 +59,11 @@ class PreparedScene:
     config: PredictConfig
     notes: tuple[str, ...]
 
+    @property
+    def tuning(self) -> Tuning | None:
+        """How a tunable method is run."""
+        return self.method.tuning if isinstance(self.method, TunableMethod) else None
+
     def describe(self) -> dict[str, Any]:
         """JSON-able account of what a run would do, for `--dry-run`."""
         grid = self.tiles.scene.grid
@@ -66,6 +75,68 @@ class PreparedScene:
             **self.plan.describe(self.survey),
             "notes": list(self.notes),
         }
+
+
+def tune_scene(
+    prepared: PreparedScene, *, threads: int, remembered: Tuning | None = None, progress: Progress | None = None
+) -> PreparedScene:
+    """Decide how the method is run: as an earlier, stopped run did, else by trying it on tiles of the scene; then within the memory allowed.
+
+    Args:
+        prepared: The scene with the tuning that its settings begin with.
+        threads: Cores that the run may use.
+        remembered: What the stopped run decided.
+        progress: Told what was found.
+
+    Raises:
+        InputError: When the run cannot be kept within `max_memory`.
+    """
+    progress = progress or Silent()
+    method, plan, notes = prepared.method, prepared.plan, prepared.notes
+    if isinstance(method, TunableMethod):
+        trials: tuple[Trial, ...] = ()
+        tuning = remembered or method.tuning
+        if remembered is None and prepared.survey.touched_tiles:
+            progress.stage(f"trying how {method.name} runs fastest", 1)
+            tuning, trials = method.tune(_samples(prepared), threads=threads, tiles=prepared.survey.touched_tiles)
+            progress.advance()
+        method = method.tuned(tuning)
+        plan = replace(plan, batch=tuning.batch, torch_threads=tuning.torch_threads, threads=max(1, threads // tuning.torch_threads))
+        if trials:
+            notes = (*notes, _tuning_note(tuning, trials))
+            progress.note(notes[-1])
+    return replace(prepared, method=method, plan=_within_memory(plan, prepared.config), notes=notes)
+
+
+def _samples(prepared: PreparedScene) -> list[TileInput]:
+    """The tile with something to replace in the middle of all of them."""
+    lattice, touched = prepared.plan.lattice, prepared.survey.touched
+    places = [(row, col) for row, line in enumerate(touched) for col, flag in enumerate(line) if flag]
+    row, col = places[len(places) // 2]
+    return [prepared.tiles.read(Lattice.window(lattice.rows[row], lattice.cols[col]))]
+
+
+def _tuning_note(tuning: Tuning, trials: tuple[Trial, ...]) -> str:
+    gain = trials[0].seconds_per_tile / min(trial.seconds_per_tile for trial in trials if trial.tuning == tuning)
+    layout = "channels last" if tuning.channels_last else "channels first"
+    cores = f", {tuning.torch_threads} cores a tile" if tuning.torch_threads > 1 else ""
+    return (
+        f"Tried {len(trials)} ways to run the model: {tuning.precision}, {layout}, {tuning.batch} tile(s) at a time{cores} is "
+        f"{gain:.2f} times as fast as the default; fixed for this run."
+    )
+
+
+def _within_memory(plan: ScenePlan, config: PredictConfig) -> ScenePlan:
+    limit = config.max_memory
+    if limit is None:
+        return plan
+    plan = plan.within(limit)
+    if plan.memory_bytes > limit:
+        raise InputError(
+            f"--max-memory must leave room for the run: {int(limit):,} bytes are too few, as one tile of {plan.tile.size_px} px at a time in batches "
+            f"of {plan.batch} needs about {plan.memory_bytes:,}; give at least that, or a smaller --batch or --tile where a checkpoint is used"
+        )
+    return plan
 
 
 def prepare_scene(

@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 from rasterio.enums import Resampling
 
-from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray
+from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray, Window
 from geocr.inference.inputs import RowStrip
 from geocr.io.cog import colour_names
 from geocr.io.scene import Scene
@@ -51,13 +51,13 @@ class FinishedRows:
     """`(band, y, x)` uint16, or None without uncertainty."""
 
     @classmethod
-    def empty(cls, strip: RowStrip, *, with_std: bool) -> "FinishedRows":
-        """Room for the rows of a strip; every column must then be `put` once."""
+    def empty(cls, window: Window, *, bands: int, dtype: str, with_std: bool) -> "FinishedRows":
+        """Room for full-width rows; every column must then be `put` once."""
         return cls(
-            row=strip.window.row,
-            scene=np.empty_like(strip.dn),
-            provenance=np.empty((1, *strip.window.shape), np.uint8),
-            std=np.empty(strip.dn.shape, np.uint16) if with_std else None,
+            row=window.row,
+            scene=np.empty((bands, *window.shape), dtype),
+            provenance=np.empty((1, *window.shape), np.uint8),
+            std=np.empty((bands, *window.shape), np.uint16) if with_std else None,
         )
 
     def put(self, strip: RowStrip, observed: BoolArray, needed: BoolArray, filled: list[FloatArray] | None) -> None:

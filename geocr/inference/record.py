@@ -45,7 +45,9 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
         "GEOCR_INPUT_S1": Path(scene.sar.path).name if scene.sar is not None else "none",
         "GEOCR_CLOUD_MASK": json.dumps(_without_folders(prepared.mask.describe()), sort_keys=True),
         "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
-        "GEOCR_PARAMETERS": json.dumps(_without_folders(prepared.config.model_dump(mode="json", exclude_none=True)), sort_keys=True),
+        "GEOCR_PARAMETERS": json.dumps(
+            _without_folders(prepared.config.model_dump(mode="json", exclude_none=True, exclude={"max_memory"})), sort_keys=True
+        ),
         "ATTRIBUTION": attribution(scene),
     }
 
@@ -88,7 +90,7 @@ def fingerprint_of(prepared: PreparedScene) -> str:
         "inputs": [_file_facts(path) for path in inputs],
         "method": prepared.method.identity(),
         "mask": prepared.mask.describe(),
-        "config": prepared.config.model_dump(mode="json"),
+        "config": prepared.config.model_dump(mode="json", exclude={"max_memory"}),
         "plan": prepared.plan.fingerprint(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -10,14 +10,14 @@ from typing import Any
 import rasterio
 
 from geocr.config import PredictConfig
-from geocr.core.memory import release_freed_memory
+from geocr.core.memory import release_freed_memory, share_one_heap
 from geocr.inference.outputs import OutputPaths, clear_away, place_outputs, publish, require_space, require_writable
-from geocr.inference.parts import Manifest, part_path
+from geocr.inference.parts import Manifest, part_path, remembered_tuning
 from geocr.inference.plan import RowBand, ScenePlan
-from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene
+from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene, tune_scene
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.record import fingerprint_of, product_specs, summarise
-from geocr.inference.schedule import SceneJob, cluster_client, require_scheduler, run_here, run_on_cluster
+from geocr.inference.schedule import ONE_GPU, SceneJob, cluster_client, require_scheduler, run_here, run_on_cluster
 from geocr.io.cog import assemble_cog, sync_rename, write_category_names
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
@@ -46,7 +46,9 @@ def plan_run(
         GeocrError: As `predict_scene`.
     """
     with rasterio.Env(**GDAL_OPTIONS):
-        return prepare_scene(s2, s1, config or PredictConfig(), threads=threads or usable_cores(), progress=progress).describe()
+        threads = threads or usable_cores()
+        prepared = prepare_scene(s2, s1, config or PredictConfig(), threads=threads, progress=progress)
+        return tune_scene(prepared, threads=threads, progress=progress).describe()
 
 
 def predict_scene(
@@ -88,6 +90,7 @@ def predict_scene(
         GeocrError: A leaf for each thing that can be wrong.
     """
     began = time.monotonic()
+    share_one_heap()
     config = config or PredictConfig()
     progress = progress or Silent()
     paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
@@ -98,8 +101,10 @@ def predict_scene(
         threads = threads or (usable_cores() if scheduler == "threads" else 1)
         prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
+        request = fingerprint_of(prepared)
+        prepared = tune_scene(prepared, threads=threads, remembered=remembered_tuning(paths.scratch, request), progress=progress)
         fitted = _reconstructor(prepared, progress)
-        manifest = Manifest(paths.scratch, fingerprint_of(prepared))
+        manifest = Manifest(paths.scratch, fingerprint_of(prepared), request=request, tuning=prepared.tuning)
         specs = product_specs(prepared, fitted)
         computed = _write_bands(prepared, fitted, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
@@ -129,7 +134,8 @@ def _reconstructor(prepared: PreparedScene, progress: Progress) -> Reconstructor
         return None
     progress.stage(f"preparing {prepared.method.name}", 1)
     reconstructor = prepared.method.prepare(prepared.tiles)
-    release_freed_memory()
+    if prepared.method.fit_bytes:
+        release_freed_memory()
     progress.advance()
     return reconstructor
 
@@ -147,8 +153,15 @@ def _write_bands(
     """Reconstruct and write every band of rows that is not finished yet; returns how many tiles were computed."""
     plan = prepared.plan
     progress.stage("reconstructing", len(plan.lattice))
+    gpus = _gpus_wanted(reconstructor)
     job = SceneJob(
-        tiles=prepared.tiles, plan=plan, reconstructor=reconstructor, specs=specs, folder=manifest.folder, fingerprint=manifest.fingerprint
+        tiles=prepared.tiles,
+        plan=plan,
+        reconstructor=reconstructor,
+        specs=specs,
+        folder=manifest.folder,
+        fingerprint=manifest.fingerprint,
+        resources=ONE_GPU if gpus else {},
     )
     computed = 0
 
@@ -166,9 +179,18 @@ def _write_bands(
         computed += tiles
         progress.advance(sum(band.row <= row.keep_start < band.stop for row in plan.lattice.rows) * len(plan.lattice.cols))
 
-    with cluster_client(scheduler, workers or usable_cores()) as client:
+    with cluster_client(scheduler, workers or usable_cores(), gpus=gpus) as client:
         run_on_cluster(job, manifest, client, on_band=on_band)
     return computed
+
+
+def _gpus_wanted(reconstructor: Reconstructor | None) -> int:
+    """How many GPUs of this machine a network on a GPU can use; 0 for everything else."""
+    if reconstructor is None or not str(reconstructor.describe().get("device", "cpu")).startswith("cuda"):
+        return 0
+    import torch  # noqa: PLC0415 - only for a network, which has imported it
+
+    return torch.cuda.device_count()
 
 
 def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict[str, RasterSpec], progress: Progress) -> None:

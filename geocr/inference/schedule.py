@@ -5,6 +5,7 @@ worker once, directly and not through the scheduler; pixels are read and written
 the client, finished parts travel back as bytes, again past the scheduler.
 """
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 import rasterio
 
+from geocr._version import __version__
 from geocr.core.errors import InputError
 from geocr.inference.engine import stream_rows
 from geocr.inference.inputs import SceneTiles
@@ -27,7 +29,7 @@ from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, SpecCluster
 
 BANDS_AHEAD = 2
 """Tasks waiting per worker thread: enough that none idles, few enough that the scheduler holds little."""
@@ -47,6 +49,8 @@ class SceneJob:
     """Scratch folder of the run."""
     fingerprint: str
     """Tells a worker whether the folder it sees is this run's."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What a worker must have free for a band, in Dask's words: `{"GPU": 1}` for a network on a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ def write_span(
         )
         for finished in rows:
             writer.write(finished)
+            del finished  # the writer alone holds them, until they are written
 
 
 def spans_of(bands: Iterable[RowBand], finished: Iterable[int], *, most: int | None = None) -> list[tuple[RowBand, ...]]:
@@ -140,24 +145,42 @@ def require_scheduler(scheduler: str) -> None:
         )
 
 
+ONE_GPU: Mapping[str, float] = {"GPU": 1}
+"""The resource that a worker with a GPU offers, and that a band on a GPU asks for."""
+
+
+def worker_processes(workers: int, *, gpus: int = 0) -> "SpecCluster":
+    """Worker processes on this machine, one thread each: `workers` of them, or with `gpus` one for each GPU, which sees no other."""
+    from distributed import LocalCluster, Nanny, Scheduler, SpecCluster  # noqa: PLC0415 - as in run_on_cluster
+
+    if not gpus:
+        return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}},
+        workers={
+            number: {"cls": Nanny, "options": {"nthreads": 1, "resources": dict(ONE_GPU), "env": {"CUDA_VISIBLE_DEVICES": gpu}}}
+            for number, gpu in enumerate(visible.split(",")[:gpus])
+        },
+    )
+
+
 @contextmanager
-def cluster_client(scheduler: str, workers: int) -> "Iterator[Client]":
+def cluster_client(scheduler: str, workers: int, *, gpus: int = 0) -> "Iterator[Client]":
     """Connect to a cluster, or start one of worker processes on this machine.
 
     Args:
         scheduler: `processes`, an address such as `tcp://host:8786`, or the path of a scheduler file ending in .json.
         workers: Processes to start with `processes`; else the cluster has its own.
+        gpus: With `processes`: GPUs of this machine, when the work is for them; one process is started for each.
 
     Raises:
         InputError: When there is no cluster at the address.
     """
-    from distributed import Client, LocalCluster  # noqa: PLC0415 - as in run_on_cluster
+    from distributed import Client  # noqa: PLC0415 - as in run_on_cluster
 
     if scheduler == "processes":
-        with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
+        with worker_processes(workers, gpus=gpus) as cluster, Client(cluster) as client:
             yield client
         return
     target = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
@@ -169,7 +192,27 @@ def cluster_client(scheduler: str, workers: int) -> "Iterator[Client]":
             f"{scheduler} does not answer: {error}; start one with `dask scheduler` and `dask worker`"
         ) from error
     with client:
+        _require_this_version(client, scheduler)
         yield client
+
+
+def worker_version() -> str:
+    """The geocr of the process that is asked."""
+    return __version__
+
+
+def _require_this_version(client: "Client", scheduler: str) -> None:
+    """Raise unless every worker runs this geocr: another one may compute other bytes, or not understand its job."""
+    try:
+        found: dict[str, str] = client.run(worker_version)
+    except ImportError as error:
+        raise InputError(f"every worker needs geocr {__version__} installed; at {scheduler} one does not have it: {error}") from error
+    others = {address: version for address, version in found.items() if version != __version__}
+    if others:
+        listed = ", ".join(f"{address} has {version}" for address, version in sorted(others.items())[:3])
+        raise InputError(
+            f"every worker must run the geocr of this command, {__version__}; {listed}; install it there and start the workers again"
+        )
 
 
 def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_band: Callable[[RowBand, int], None]) -> None:
@@ -180,14 +223,23 @@ def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_ba
         manifest: Told of finished bands.
         client: Connected to the scheduler.
         on_band: Told of each finished band and how many of its tiles were computed.
+
+    Raises:
+        InputError: When no worker offers a resource that the job asks for: its tasks would wait for ever.
     """
     from distributed import as_completed  # noqa: PLC0415 - half a second that a run on this machine need not wait for
 
+    missing = sorted(set(job.resources) - client.run_on_scheduler(_offered_resources))
+    if missing:
+        raise InputError(
+            f"a network on a GPU needs workers that offer one, and none of the cluster's {len(client.nthreads())} offers {', '.join(missing)}; "
+            f'start one worker per GPU with `dask worker --nthreads 1 --resources "GPU=1"` and CUDA_VISIBLE_DEVICES, or use --device cpu'
+        )
     shared = client.scatter(job, broadcast=True, direct=True, hash=False)
     left = iter(spans_of(job.plan.bands, manifest.records, most=1))
 
     def submit(span: tuple[RowBand, ...]) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
-        return client.submit(_span_on_worker, shared, span, pure=False, retries=RETRIES)
+        return client.submit(_span_on_worker, shared, span, pure=False, retries=RETRIES, resources=dict(job.resources))
 
     window = max(1, BANDS_AHEAD * sum(client.nthreads().values()))
     pool = as_completed([submit(span) for span in islice(left, window)])
@@ -203,6 +255,11 @@ def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_ba
         following = next(left, None)
         if following is not None:
             pool.add(submit(following))
+
+
+def _offered_resources(dask_scheduler: Any) -> set[str]:  # noqa: ANN401 - distributed passes its scheduler under this name
+    """Names of all resources that workers offer."""
+    return {name for name, workers in dask_scheduler.resources.items() if workers}
 
 
 def _span_on_worker(job: SceneJob, span: tuple[RowBand, ...]) -> tuple[BandRecord, dict[str, bytes], int]:

@@ -82,8 +82,11 @@ class SarReader(RasterReader):
 
     def read_backscatter(self, window: Window) -> FloatArray:
         """Backscatter of a window: `(band, y, x)` float32 in dB (display data: its own values), NaN off the source."""
-        power = self.read(window).astype(np.float32, copy=False)
-        return power if self.units == "display" else power_to_db(power)
+        backscatter = self.read(window).astype(np.float32, copy=False)
+        if self.units != "display":
+            for band in backscatter:  # one at a time: a strip of a full scene is large
+                band[:] = power_to_db(band)
+        return backscatter
 
 
 def _open_power(vrt: str, *, remote: bool) -> DatasetReader:

@@ -39,18 +39,26 @@ class OpticalScale:
 
     def observed(self, dn: NumberArray) -> BoolArray:
         """Where a DN is a value: bool of the same shape, True is observed."""
-        finite = np.isfinite(dn) if np.issubdtype(dn.dtype, np.floating) else np.ones(dn.shape, bool)
-        if self.nodata is None or np.isnan(self.nodata):
-            return finite
-        seen: BoolArray = finite & (dn != self.nodata)
+        named = self.nodata is not None and not np.isnan(self.nodata)
+        if np.issubdtype(dn.dtype, np.floating):
+            finite: BoolArray = np.isfinite(dn)
+            return finite & (dn != self.nodata) if named else finite
+        if self.nodata is None or not named or not float(self.nodata).is_integer():
+            return np.ones(dn.shape, bool)
+        info = np.iinfo(dn.dtype)
+        if not info.min <= self.nodata <= info.max:
+            return np.ones(dn.shape, bool)
+        seen: BoolArray = dn != dn.dtype.type(self.nodata)  # in the file's own dtype: against a float all would be converted first
         return seen
 
     def to_reflectance(self, dn: NumberArray) -> FloatArray:
         """Reflectance, float32, NaN where the DN is nodata. Negative values survive."""
-        out = dn.astype(np.float32)
-        out *= np.float32(self.scale)
-        out += np.float32(self.offset)
-        out[~self.observed(dn)] = np.nan
+        out: FloatArray = np.multiply(dn, np.float32(self.scale), dtype=np.float32)
+        if self.offset:
+            out += np.float32(self.offset)
+        seen = self.observed(dn)
+        if not seen.all():
+            out[~seen] = np.nan
         return out
 
     def to_dn(self, reflectance: FloatArray) -> NumberArray:

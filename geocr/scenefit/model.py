@@ -17,7 +17,7 @@ from geocr.scenefit.scaling import Scaling
 from geocr.scenefit.spread import Spread, pixel_traits
 from geocr.scenefit.threads import one_core
 
-SCENEFIT_TILE = TileSpec(size_px=640, overlap_px=0, halo_px=HALO_PX, align_px=BLOCK_PX)
+SCENEFIT_TILE = TileSpec(size_px=384, overlap_px=0, halo_px=HALO_PX, align_px=BLOCK_PX)
 """Tiles of a scene fit. No overlap: a pixel comes out the same from every tile."""
 
 

@@ -100,7 +100,7 @@ def test_the_engines_stream_decodes_each_block_once_too(real_data: Path, tmp_pat
     def by_tiles(scene: Scene) -> NDArray[Any]:
         tiles = SceneTiles(scene=scene, mask=ArrayMask(np.zeros(scene.grid.shape, bool)))
         rows = []
-        with RowStream(tiles, 0, 900) as stream:
+        with RowStream(tiles, 0, 900, step=strip_rows(tiles.scene)) as stream:
             for start in range(0, 900, 192):
                 stop = min(start + 256, 900)
                 strips = [strip.dn for strip in stream.rows(start, stop)]

@@ -21,6 +21,7 @@ from geocr.grid.spec import TileSpec
 from geocr.inference import model_cache
 from geocr.inference.neural import NeuralReconstructor, require_fit
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.tuning import Tuning
 from geocr.io.open import open_scene
 from geocr.io.scene import Scene
 from geocr.models.unet import FusionUNet
@@ -111,7 +112,7 @@ def test_it_is_the_model_between_the_units_of_the_scene(make_checkpoint: MakeChe
             torch.from_numpy(cloudy[None, None]),
             torch.from_numpy(given.cloud_mask[None, None]),
         )
-    got = NeuralReconstructor.from_checkpoint(checkpoint, scene(), channels_last=False)(given)
+    got = NeuralReconstructor.from_checkpoint(checkpoint, scene(), tuning=Tuning(channels_last=False))(given)
     np.testing.assert_allclose(got.mean, (out.mean[0].numpy() + 1) / 2, atol=1e-5)
     np.testing.assert_allclose(cast("Any", got.std), out.variance[0].sqrt().numpy() / 2, atol=1e-5)
     assert (got.mean.dtype, cast("Any", got.std).dtype) == (np.float32, np.float32)
@@ -192,7 +193,7 @@ def test_behind_the_halo_a_tile_gives_what_the_whole_scene_gives(make_checkpoint
 def test_bf16_stays_within_one_percent_of_reflectance(make_checkpoint: MakeCheckpoint) -> None:
     checkpoint, given = make_checkpoint(), tile()
     exact = NeuralReconstructor.from_checkpoint(checkpoint, scene())(given)
-    rounded = NeuralReconstructor.from_checkpoint(checkpoint, scene(), precision="bf16")(given)
+    rounded = NeuralReconstructor.from_checkpoint(checkpoint, scene(), tuning=Tuning(precision="bf16"))(given)
     assert rounded.mean.dtype == np.float32
     assert 0 < float(np.abs(rounded.mean - exact.mean).max()) < 0.01
 
@@ -201,7 +202,7 @@ def test_layout_is_no_matter_of_values_and_repeats_are_equal(make_checkpoint: Ma
     checkpoint, given = make_checkpoint(), tile()
     last = NeuralReconstructor.from_checkpoint(checkpoint, scene())
     assert_same(last(given), last(given))
-    assert_same(NeuralReconstructor.from_checkpoint(checkpoint, scene(), channels_last=False)(given), last(given), atol=1e-5)
+    assert_same(NeuralReconstructor.from_checkpoint(checkpoint, scene(), tuning=Tuning(channels_last=False))(given), last(given), atol=1e-5)
 
 
 def test_read_only_tiles_are_taken_and_left_alone(make_checkpoint: MakeCheckpoint) -> None:
@@ -233,7 +234,7 @@ def test_the_gpu_agrees_with_the_cpu(make_checkpoint: MakeCheckpoint) -> None:
 
 def test_it_is_a_reconstructor_and_describes_itself_in_json(make_checkpoint: MakeCheckpoint) -> None:
     checkpoint = make_checkpoint()
-    reconstructor = NeuralReconstructor.from_checkpoint(checkpoint, scene(), precision="bf16")
+    reconstructor = NeuralReconstructor.from_checkpoint(checkpoint, scene(), tuning=Tuning(precision="bf16"))
     assert isinstance(reconstructor, Reconstructor)
     facts = json.loads(json.dumps(reconstructor.describe()))
     assert facts["name"] == "fusion_unet"
@@ -270,7 +271,7 @@ def test_a_model_that_sees_its_whole_tile_is_said_aloud(make_checkpoint: MakeChe
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"precision": "fp16"}, "precision must be one of fp32, bf16, got 'fp16'"),
+        ({"tuning": Tuning(precision="fp16")}, "precision must be one of fp32, bf16, got 'fp16'"),
         ({"device": "abacus"}, "a device is cpu, cuda or cuda:N, got 'abacus'"),
         ({"tile_px": 33}, "multiple of 2"),
         pytest.param({"device": "cuda"}, "needs a CUDA GPU", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")),
@@ -369,7 +370,7 @@ def test_it_pickles_without_weights_and_works_in_another_process(make_checkpoint
 def test_the_process_that_built_it_does_not_read_the_file_again(make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = make_checkpoint()
     monkeypatch.setattr(model_cache, "load_checkpoint", lambda path: pytest.fail("read again"))
-    reconstructor = NeuralReconstructor.from_checkpoint(checkpoint, scene(), precision="bf16")
+    reconstructor = NeuralReconstructor.from_checkpoint(checkpoint, scene(), tuning=Tuning(precision="bf16"))
     reconstructor(tile())
     assert checkpoint.model.state_dict()["head.weight"].dtype == torch.float32  # the caller's model is untouched
     assert all(parameter.requires_grad for parameter in checkpoint.model.parameters())

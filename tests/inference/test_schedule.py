@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from geocr._version import __version__
 from geocr.core.errors import InputError
 from geocr.core.types import Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
@@ -18,7 +19,7 @@ from geocr.inference import plan as plan_module
 from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import RowBand, plan_scene
 from geocr.inference.products import provenance_spec, scene_spec
-from geocr.inference.schedule import SceneJob, cluster_client, run_here, run_on_cluster, spans_of
+from geocr.inference.schedule import ONE_GPU, SceneJob, _require_this_version, cluster_client, run_here, run_on_cluster, spans_of
 from geocr.io.raster import open_raster
 from tests.inference.test_engine import Box, World, make_world
 
@@ -132,6 +133,28 @@ def test_no_scheduler_at_the_address_is_an_error_that_says_so() -> None:
         pass
 
 
+class Workers:
+    """Stands for a client whose workers answer."""
+
+    def __init__(self, answers: dict[str, str] | ImportError) -> None:
+        self._answers = answers
+
+    def run(self, function: Any) -> dict[str, str]:
+        assert function() == __version__
+        if isinstance(self._answers, ImportError):
+            raise self._answers
+        return self._answers
+
+
+def test_workers_of_another_version_are_refused() -> None:
+    _require_this_version(Workers({}), "tcp://a")  # type: ignore[arg-type]
+    _require_this_version(Workers({"tcp://w1": __version__, "tcp://w2": __version__}), "tcp://a")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"tcp://w2 has 0\.0\.1; install it there"):
+        _require_this_version(Workers({"tcp://w1": __version__, "tcp://w2": "0.0.1"}), "tcp://a")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"needs geocr .* installed; at tcp://a"):
+        _require_this_version(Workers(ImportError("No module named 'geocr'")), "tcp://a")  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with cluster_client("processes", 2) as client:
@@ -175,3 +198,28 @@ def test_a_killed_worker_costs_only_its_band(world: World, tmp_path: Path, expec
     run_on_cluster(job, manifest, client, on_band=lambda *_: None)
     assert (tmp_path / "sentinel").exists()
     assert_same(pixels_of(job, tmp_path / "killed"), expected)
+
+
+# --- GPUs: the resource is Dask's, so that placement can be tested without one ---
+
+
+def _visible(dask_worker: Any) -> tuple[str | None, float]:
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), dask_worker.state.available_resources["GPU"]
+
+
+def test_a_gpu_each_for_processes_started_here(
+    world: World, tmp_path: Path, expected: dict[str, NDArray[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    job, manifest = job_of(world, tmp_path / "gpus", Box(SPEC))
+    job = replace(job, resources=ONE_GPU)
+    with cluster_client("processes", 4, gpus=2) as client:
+        assert sorted(client.run(_visible).values()) == [("5", 1), ("7", 1)]
+        run_on_cluster(job, manifest, client, on_band=lambda *_: None)
+    assert_same(pixels_of(job, tmp_path / "gpus"), expected)
+
+
+def test_a_cluster_without_gpus_is_refused_instead_of_waited_for(world: World, tmp_path: Path, client: Any) -> None:
+    job, manifest = job_of(world, tmp_path / "none", Box(SPEC))
+    with pytest.raises(InputError, match=r'offers GPU; start one worker per GPU with `dask worker --nthreads 1 --resources "GPU=1"`'):
+        run_on_cluster(replace(job, resources=ONE_GPU), manifest, client, on_band=lambda *_: None)

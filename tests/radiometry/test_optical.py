@@ -117,3 +117,13 @@ def test_scaled_floats_come_back(reflectance: float, dtype: str) -> None:
 def test_a_scale_that_cannot_be_inverted_is_refused(scale: float, offset: float) -> None:
     with pytest.raises(UnitsError, match=r"finite scale other than 0.*got scale=.*--s2-scale and --s2-offset"):
         OpticalScale(scale=scale, offset=offset, nodata=None, dtype="uint16")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32"])
+@pytest.mark.parametrize("nodata", [None, 0.0, 255.0, -9999.0, 65535.0, 70000.0, 0.5, float("nan")])
+def test_observed_is_all_but_nodata_and_what_is_not_finite(dtype: str, nodata: float | None) -> None:
+    """Also for nodata that the dtype cannot hold, which no pixel has."""
+    dn = np.array([0, 1, 127, 200, 255]).astype(dtype)
+    dn = np.append(dn, np.array([-9999, 65535, np.nan, np.inf, 0.5], dtype)) if dtype == "float32" else dn
+    expected = [bool(np.isfinite(value)) and (nodata is None or float(value) != nodata) for value in dn.tolist()]
+    assert OpticalScale(scale=1e-4, offset=0.0, nodata=nodata, dtype=dtype).observed(dn).tolist() == expected
