@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
 from geocr._version import __version__
-from geocr.core.errors import CheckpointError, GeocrError, OutputWriteError
+from geocr.core.errors import CheckpointError, GeocrError, InputError, OutputWriteError
 from geocr.core.fields import require_fields
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
+from geocr.models.receptive import strip_reach_px
 from geocr.models.spec import ModelSpec
 from geocr.radiometry.normalize import Normalizer
 
@@ -37,6 +39,9 @@ _FOREIGN = (
     (b"\x89HDF", "an HDF5 file, most likely of Keras"),
 )
 _CURE = "geocr reads only checkpoints that geocr wrote, and never unpickles: load the weights in Python and save them with geocr.checkpoint.save_checkpoint"
+
+_MEASURED: WeakKeyDictionary[FusionModel, int] = WeakKeyDictionary()
+"""Reach of models that were saved, in pixels: it follows from a model's layers, so that saving every epoch measures once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,9 @@ def save_checkpoint(
 ) -> None:
     """Write a model so that `load_checkpoint` rebuilds it; an existing file is replaced whole or not at all.
 
+    A model that declares how far it sees is measured, once: tiles get their margin from that number, and a model that saw
+    farther would leave seams that nothing announces.
+
     Args:
         path: Where to; `.safetensors` is customary.
         model: The model, on any device, in any mode.
@@ -124,7 +132,8 @@ def save_checkpoint(
         licence: Licence of the weights.
 
     Raises:
-        CheckpointError: When these arguments do not rebuild this model, or are no JSON.
+        CheckpointError: When these arguments do not rebuild this model, or are no JSON; when the model sees farther than it
+            declares, or gives NaN.
         OutputWriteError: When the file cannot be written.
     """
     try:
@@ -141,6 +150,7 @@ def save_checkpoint(
         text = header.to_json()
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"kwargs, config and metrics of a checkpoint must be finite JSON values: {error}") from error
+    _check_reach(model, name)
     weights = {key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for key, tensor in model.state_dict().items()}
     _check_rebuilds(CheckpointHeader.from_json(text), {key: tuple(tensor.shape) for key, tensor in weights.items()}, "the model to save")
     _write_whole(Path(path), safetensors.torch.save(weights, {_METADATA_KEY: text}))
@@ -256,6 +266,23 @@ def _check_rebuilds(header: CheckpointHeader, shapes: dict[str, tuple[int, ...]]
     if any(names for _, names in misfits):
         listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in misfits if names)
         raise CheckpointError(f"the weights in {source} must be exactly those of {header.model}; {listed}")
+
+
+def _check_reach(model: FusionModel, name: str) -> None:
+    """Refuse a model that sees farther than the radius from which its tiles get their margin."""
+    declared = model.spec.receptive_radius_px
+    if declared is None:
+        return
+    if model not in _MEASURED:
+        try:
+            _MEASURED[model] = strip_reach_px(model, within_px=declared)
+        except InputError as error:
+            raise CheckpointError(f"a checkpoint must hold a model that works; {name} cannot be saved: {error}") from error
+    if _MEASURED[model] > declared:
+        raise CheckpointError(
+            f"a model must not see farther than it declares, since tiles get their margin from that; {name} declares a radius of {declared} px "
+            f"and sees at least {_MEASURED[model]} px: correct receptive_radius_px of its spec, or declare None for the whole tile"
+        )
 
 
 def _listed(names: list[str], most: int = 8) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,41 @@ def test_what_would_not_come_back_is_not_saved(model: FusionUNet, tmp_path: Path
     with pytest.raises(CheckpointError, match=message):
         save_checkpoint(tmp_path / "m", model, **{"name": "fusion_unet", "kwargs": KWARGS, **arguments})
     assert list(tmp_path.iterdir()) == []
+
+
+class FartherThanSaid(FusionUNet):
+    """Declares less than it sees."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.spec = replace(self.spec, receptive_radius_px=2)
+
+
+def test_a_model_that_sees_farther_than_it_declares_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"declares a radius of 2 px and sees at least \d+ px: correct receptive_radius_px"):
+        save_checkpoint(tmp_path / "m", FartherThanSaid(**KWARGS), name="fusion_unet", kwargs=KWARGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_reach_is_measured_once_per_model(model: FusionUNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def counted(found: FusionUNet, *, within_px: int) -> int:
+        measured.append(id(found))
+        return within_px
+
+    monkeypatch.setattr("geocr.checkpoint.strip_reach_px", counted)
+    other = FusionUNet(**KWARGS)
+    for _ in range(3):
+        for one in (model, other):
+            save_checkpoint(tmp_path / "m", one, name="fusion_unet", kwargs=KWARGS)
+    assert measured == [id(model), id(other)]
+
+
+def test_a_model_that_gives_nan_is_not_saved(model: FusionUNet, tmp_path: Path) -> None:
+    torch.nn.init.constant_(model.head.weight, torch.nan)
+    with pytest.raises(CheckpointError, match="fusion_unet cannot be saved: a model must give finite values"):
+        save_checkpoint(tmp_path / "m", model, name="fusion_unet", kwargs=KWARGS)
 
 
 class Bomb:

@@ -1,5 +1,7 @@
 """How far a pixel reaches through a network: measured on the network, and told from its layers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -27,7 +29,7 @@ def probe_receptive_radius(model: FusionModel, *, window_px: int = 256) -> int |
     weights switch off are then taken to be those of the images.
 
     Args:
-        model: Any model; it is left in the mode it came in.
+        model: Any model; every layer is left in the mode it came in.
         window_px: Side of the square that is tried, rounded up to the model's size.
 
     Returns:
@@ -40,58 +42,127 @@ def probe_receptive_radius(model: FusionModel, *, window_px: int = 256) -> int |
     side = model.spec.padded_px(window_px)
     stride = model.spec.size_multiple_px
     centre = side // 2 // stride * stride
-    training = model.training
+    with _evaluating(model):
+        if _marked(model, side, None).any():
+            raise InputError("a model must give finite values for finite inputs, got NaN; its weights are broken")
+        radius = 0
+        for pixel in range(centre, min(centre + stride, side)):
+            touched = _marked(model, side, pixel).nonzero()
+            if touched.numel() and (int(touched.min()) == 0 or int(touched.max()) == side - 1):
+                return None
+            radius = max(radius, int((touched - pixel).abs().max()) if touched.numel() else 0)
+    return radius
+
+
+STRIP_PX = 4
+"""Least short side of a strip."""
+
+EVERY_PLACE_UP_TO = 16
+"""Greatest stride of which every place is tried; of wider ones the two outermost on either side, so that deep networks take seconds."""
+
+
+def strip_reach_px(model: FusionModel, *, within_px: int) -> int:
+    """Measure how far the model sees along each axis, in strips: quick, for checking a radius that is already known.
+
+    As `probe_receptive_radius`, but a whole row (then a whole column) of a narrow strip is marked, so that only its long
+    side must hold the reach. Exact where rows and columns are reached independently, as by every convolution and pooling.
+
+    Args:
+        model: Any model; every layer is left in the mode it came in.
+        within_px: Distance up to which the reach is told exactly; of a farther one only that it is farther.
+
+    Returns:
+        Greatest distance in pixels on either axis.
+
+    Raises:
+        InputError: When the model gives NaN for inputs without NaN.
+    """
+    stride = model.spec.size_multiple_px
+    first = model.spec.padded_px(within_px + 1)
+    long, short = model.spec.padded_px(first + stride + within_px + 1), model.spec.padded_px(STRIP_PX)
+    lines = [first + place for place in (range(stride) if stride <= EVERY_PLACE_UP_TO else (0, 1, stride - 2, stride - 1))]
+    with _evaluating(model):
+        reach = max(_line_reach_px(model, (long, short), 0, lines), _line_reach_px(model, (short, long), 1, lines))
+        if reach > within_px and _marked(model, model.spec.padded_px(STRIP_PX), None).any():
+            raise InputError("a model must give finite values for finite inputs, got NaN; its weights are broken")
+    return reach
+
+
+def _line_reach_px(model: FusionModel, size: tuple[int, int], axis: int, lines: list[int]) -> int:
+    """Greatest distance from any of these rows (axis 0) or columns of the images, each marked in an image of its own, to where it arrives."""
+    sar, cloudy, mask, days = _probe_inputs(model, size)
+    count = len(lines)
+    sar, cloudy, days = (tensor.repeat(count, *[1] * (tensor.ndim - 1)) for tensor in (sar, cloudy, days))
+    mask = mask.repeat(count, 1, 1, 1)
+    turned = mask.clone()
+    seen = None
+    for sample, line in enumerate(lines):
+        turned[sample].select(axis + 1, line).fill_(True)
+    if model.spec.needs_mask:
+        seen = _changed(
+            model(sar, cloudy, mask, days), model(sar, cloudy, turned, days)
+        )  # as many images each: other counts round differently
+    for sample, line in enumerate(lines):
+        sar[sample].select(axis + 2, line).fill_(torch.nan)
+        cloudy[sample].select(axis + 2, line).fill_(torch.nan)
+    touched = _lost(model(sar, cloudy, mask, days))
+    touched = (touched if seen is None else touched | seen).any(dim=2 - axis).cpu()
+    return max(int((row.nonzero() - line).abs().max()) if row.any() else 0 for row, line in zip(touched, lines, strict=True))
+
+
+@contextmanager
+def _evaluating(model: FusionModel) -> Iterator[None]:
+    """Eval mode without gradients, and every layer back in its own mode after it."""
+    modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     try:
-        with torch.inference_mode():
-            if _marked(model, side, None).any():
-                raise InputError("a model must give finite values for finite inputs, got NaN; its weights are broken")
-            radius = 0
-            for pixel in range(centre, min(centre + stride, side)):
-                touched = _marked(model, side, pixel).nonzero()
-                if touched.numel() and (int(touched.min()) == 0 or int(touched.max()) == side - 1):
-                    return None
-                radius = max(radius, int((touched - pixel).abs().max()) if touched.numel() else 0)
+        with torch.no_grad():
+            yield
     finally:
-        model.train(training)
-    return radius
+        for layer, training in modes:
+            layer.training = training
+
+
+def _probe_inputs(model: FusionModel, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Both images, a clear mask and days, as `FusionModel.forward` takes them: one date, or two that differ."""
+    spec = model.spec
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
+    days = torch.tensor([[0.0, 100.0]] if spec.multi_temporal else [[0.0]], device=device)
+    sar, cloudy = (
+        torch.full((1, days.shape[1], len(bands), *size), 0.5, device=device) * (1 + days / 100).view(1, -1, 1, 1, 1)
+        for bands in (spec.sar_bands, spec.optical_in)
+    )
+    return sar, cloudy, torch.zeros((1, days.shape[1], *size), dtype=torch.bool, device=device), days
 
 
 def _marked(model: FusionModel, side: int, pixel: int | None) -> torch.Tensor:
     """`(H, W)` bool on the CPU, True where the output is NaN when input pixel `(pixel, pixel)` is, or the mask's pixel changes it."""
-    spec = model.spec
-    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
-    days = torch.tensor([[0.0, 100.0]] if spec.multi_temporal else [[0.0]], device=device)
-    frames = [
-        torch.full((1, days.shape[1], len(bands), side, side), 0.5, device=device) * (1 + days / 100).view(1, -1, 1, 1, 1)
-        for bands in (spec.sar_bands, spec.optical_in)
-    ]
-    mask = torch.zeros((1, days.shape[1], side, side), dtype=torch.bool, device=device)
+    sar, cloudy, mask, days = _probe_inputs(model, (side, side))
     if pixel is None:
-        return _lost(model(*frames, mask, days)).cpu()
+        return _lost(model(sar, cloudy, mask, days))[0].cpu()
     turned = mask.clone()
     turned[0, 0, pixel, pixel] = True
-    seen = _changed(model(*frames, mask, days), model(*frames, turned, days)) if spec.needs_mask else None
-    for frame in frames:
+    seen = _changed(model(sar, cloudy, mask, days), model(sar, cloudy, turned, days)) if model.spec.needs_mask else None
+    for frame in (sar, cloudy):
         frame[..., pixel, pixel] = torch.nan
-    marked = _lost(model(*frames, mask, days))
-    return (marked if seen is None else marked | seen).cpu()
+    marked = _lost(model(sar, cloudy, mask, days))
+    return (marked if seen is None else marked | seen)[0].cpu()
 
 
 def _lost(out: FusionOutput) -> torch.Tensor:
-    """`(H, W)` bool, True where any value of the answer is NaN."""
+    """`(B, H, W)` bool, True where any value of the answer is NaN."""
     seen = torch.isnan(out.mean).any(dim=1)
     if out.variance is not None:
         seen = seen | torch.isnan(out.variance).any(dim=1)
-    return seen[0]
+    return seen
 
 
 def _changed(before: FusionOutput, after: FusionOutput) -> torch.Tensor:
-    """`(H, W)` bool, True where two answers differ."""
+    """`(B, H, W)` bool, True where two answers differ."""
     seen = (before.mean != after.mean).any(dim=1)
     if before.variance is not None and after.variance is not None:
         seen = seen | (before.variance != after.variance).any(dim=1)
-    return seen[0]
+    return seen
 
 
 def whole_tile_warning(model: FusionModel) -> str | None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from geocr.core.errors import InputError
 from geocr.models.base import FusionInput, FusionModel, FusionOutput
-from geocr.models.receptive import probe_receptive_radius, whole_tile_warning
+from geocr.models.receptive import probe_receptive_radius, strip_reach_px, whole_tile_warning
 from geocr.models.unet import FusionUNet
 
 SPEC = FusionUNet(optical_bands=("B04",), widths=(1,), use_mask=False).spec
@@ -98,3 +98,48 @@ def test_broken_weights_are_not_taken_for_a_wide_reach() -> None:
     nn.init.constant_(model.scale, float("nan"))
     with pytest.raises(InputError, match="weights are broken"):
         probe_receptive_radius(model, window_px=16)
+
+
+@pytest.mark.parametrize(
+    ("layer", "stride", "radius"),
+    [
+        (nn.Identity(), 1, 0),
+        (nn.Conv2d(1, 1, (3, 7), padding=(1, 3)), 1, 3),
+        (nn.Conv2d(1, 1, (9, 1), padding=(4, 0)), 1, 4),
+        (nn.Conv2d(1, 1, 3, padding=4, dilation=4), 1, 4),
+        (nn.Sequential(nn.ZeroPad2d((0, 5, 0, 0)), nn.MaxPool2d((1, 6), stride=1)), 1, 5),
+        (nn.Sequential(nn.MaxPool2d(4), nn.Upsample(scale_factor=4)), 4, 3),
+        (nn.Sequential(nn.MaxPool2d(32), nn.Upsample(scale_factor=32)), 32, 31),
+    ],
+)
+def test_strips_tell_the_reach_and_whether_it_is_farther_than_said(layer: nn.Module, stride: int, radius: int) -> None:
+    model = Wrapped(layer, size_multiple_px=stride, min_size_px=stride, tile_px=128)
+    for within in (radius, radius + 3):
+        assert strip_reach_px(model, within_px=within) == radius
+    if radius:
+        assert strip_reach_px(model, within_px=radius - 1) > radius - 1
+
+
+def test_strips_see_the_reach_of_a_mask() -> None:
+    torch.manual_seed(0)
+    model = FusionUNet(optical_bands=("B02",), widths=(2, 3))
+    declared = model.spec.receptive_radius_px
+    assert declared is not None
+    assert model.spec.needs_mask
+    assert strip_reach_px(model, within_px=declared) == declared == probe_receptive_radius(model, window_px=4 * declared)
+
+
+def test_probes_leave_every_layer_in_its_own_mode() -> None:
+    model = Wrapped(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1)))
+    model.train()
+    model.layer[1].eval()  # type: ignore[index]
+    strip_reach_px(model, within_px=1)
+    probe_receptive_radius(model, window_px=16)
+    assert [layer.training for layer in model.modules()] == [True, True, True, False]
+
+
+def test_strips_of_broken_weights_are_told() -> None:
+    model = Wrapped(nn.Conv2d(1, 1, 1))
+    nn.init.constant_(model.scale, torch.nan)
+    with pytest.raises(InputError, match="weights are broken"):
+        strip_reach_px(model, within_px=0)
