@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LATEST ?= python3.12
 DEFAULT_TESTS := not slow and not network
 SLOW_TESTS := slow and not network
 
-.PHONY: help install demo test test-slow lint pytest format clean
+.PHONY: help install demo test test-latest test-slow lint pytest format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
@@ -43,6 +44,13 @@ test: lint  ## install, lint, default suite with coverage: what must pass before
 test-slow: $(STAMP)  ## the tests that take minutes, and the examples
 	$(BIN)/python -m pytest -m '$(SLOW_TESTS)'
 	for script in examples/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+test-latest:  ## the data tests on Python 3.12 or newer (LATEST=python3.12) with the newest torchgeo, in an environment of their own
+	@$(LATEST) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+	  echo "the newest torchgeo needs Python 3.12 or newer; '$(LATEST)' is not: make test-latest LATEST=/path/to/python3.12" >&2; exit 1; }
+	$(LATEST) -m venv $(VENV)-latest
+	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[dev]' 'torchgeo>=0.9'
+	$(VENV)-latest/bin/python -m pytest tests/data -m '$(DEFAULT_TESTS)'
 
 format: $(STAMP)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

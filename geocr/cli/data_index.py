@@ -16,7 +16,7 @@ def command(
     cloud_mask: Annotated[
         str, typer.Option(help="Detector for sets without masks: auto, s2cloudless, rule, or none to look for no clouds.")
     ] = "auto",
-    checksum: Annotated[bool, typer.Option("--checksum/--no-checksum", help="Read every byte for a SHA-256.")] = True,
+    no_checksum: Annotated[bool, typer.Option("--no-checksum", help="Do without the SHA-256 of each sample's files.")] = False,
     workers: Workers = 2,
     settings: SetOptions = None,
     quiet: Quiet = False,
@@ -43,7 +43,7 @@ def command(
             found,
             out or default_index(root, dataset),
             masker=masker,
-            checksum=checksum,
+            checksum=not no_checksum,
             workers=workers,
             total=lambda count: display.stage("samples", count),
             advance=display.advance,

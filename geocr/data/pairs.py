@@ -91,6 +91,7 @@ class ScenePairs(IntersectionDataset):
         self.name = name
         self.masks = None if cloud_mask is None else SceneMasks(cloud_mask, self._open_cloudy)
         self.unmatched: dict[str, str] = {}
+        self._rows: tuple[GeoDataFrame, list[tuple[Any, ...]]] | None = None
         self._share_lattice()
         self.index = self._match()
 
@@ -134,8 +135,9 @@ class ScenePairs(IntersectionDataset):
 
     def pair(self, row: int) -> Pair:
         """A row of the index by number."""
-        found = self.index.iloc[row]
-        return Pair(*(found[name] for name in Pair._fields))
+        if self._rows is None or self._rows[0] is not self.index:
+            self._rows = self.index, list(zip(*(self.index[name] for name in Pair._fields), strict=True))
+        return Pair(*self._rows[1][row])
 
     def read(self, row: int, x: slice, y: slice) -> FusionSample:
         """Read the sample of a pair.

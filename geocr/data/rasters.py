@@ -118,6 +118,9 @@ class SceneRasters(RasterDataset):
         self.skipped: dict[str, str] = {}
         self._readers: dict[tuple[Any, ...], RasterReader] = {}
         self._owner = os.getpid()
+        self._grids: dict[str, tuple[tuple[Any, ...], SceneGrid]] = {}
+        self._lattice: tuple[tuple[Any, ...], PixelLattice] | None = None
+        self._version = 0
         self.entries = self._describe_all(bands, on_error, acquired)
         first = next(iter(self.entries.values()))
         self.bands = first.bands
@@ -163,6 +166,22 @@ class SceneRasters(RasterDataset):
         return sorted(found)
 
     @property
+    def crs(self) -> CRS:
+        """CRS of queries and samples."""
+        crs: CRS = self.index.crs
+        return crs
+
+    @crs.setter
+    def crs(self, new_crs: CRS) -> None:
+        """Read in another CRS; set `res` too where its unit differs."""
+        crs = CRS.from_user_input(new_crs)
+        if crs != self.index.crs:
+            first = next(iter(self.entries.values()))
+            self._version += 1
+            self._anchor = self._first_corner(first, crs, CRS.from_user_input(first.grid.crs))
+            self.index = self._make_index(crs)
+
+    @property
     def units(self) -> str:
         """`reflectance`, `db` or `display`: of all files alike."""
         return next(iter(self.entries.values())).units
@@ -170,13 +189,17 @@ class SceneRasters(RasterDataset):
     @property
     def lattice(self) -> PixelLattice:
         """The pixels that every patch is made of."""
-        return PixelLattice(crs=_rasterio_crs(self.crs), res=self.res, origin=self._anchor)
+        key = self._lattice_key()
+        if self._lattice is None or self._lattice[0] != key:
+            self._lattice = key, PixelLattice(crs=_rasterio_crs(self.crs), res=self.res, origin=self._anchor)
+        return self._lattice[1]
 
     @lattice.setter
     def lattice(self, lattice: PixelLattice) -> None:
         """Read on another lattice: that of a partner."""
         crs = CRS.from_user_input(lattice.crs)
         if crs != self.crs:
+            self._version += 1
             self.index = self._make_index(crs)
         self._res, self._anchor = lattice.res, lattice.origin
 
@@ -222,20 +245,35 @@ class SceneRasters(RasterDataset):
         Raises:
             RasterReadError: When a block does not decode.
         """
-        values = np.full((len(self.bands), *grid.shape), np.nan, np.float32)
+        values: FloatArray | None = None
         for path in paths:
             entry = self.entries[path]
-            whole = self.lattice.covering(self._bounds_in_crs(entry, _rasterio_crs(self.crs)))
+            whole = self._covering(entry)
             common = common_window(grid, whole)
             if common is None:
                 continue
             window, (rows, cols) = common
             part = self._in_units(self._reader(entry, whole), window, entry)
-            place = values[:, rows, cols]
-            np.copyto(place, part, where=np.isnan(place))
-            if not np.isnan(values).any():
+            if values is None and window.shape == grid.shape:  # one file holds the patch: the usual case, without a copy
+                values = part
+            else:
+                values = np.full((len(self.bands), *grid.shape), np.nan, np.float32) if values is None else values
+                place = values[:, rows, cols]
+                np.copyto(place, part, where=np.isnan(place))
+            if len(paths) == 1 or not np.isnan(values).any():
                 break
-        return values
+        return np.full((len(self.bands), *grid.shape), np.nan, np.float32) if values is None else values
+
+    def _covering(self, entry: RasterEntry) -> SceneGrid:
+        """The pixels of the lattice that a file covers."""
+        known = self._grids.get(entry.path)
+        if known is None or known[0] != self._lattice_key():
+            known = (self._lattice_key(), self.lattice.covering(self._bounds_in_crs(entry, _rasterio_crs(self.crs))))
+            self._grids[entry.path] = known
+        return known[1]
+
+    def _lattice_key(self) -> tuple[Any, ...]:
+        return self._version, self._res, self._anchor
 
     def native_grid(self, path: str) -> SceneGrid:
         """A file's own grid."""
@@ -245,7 +283,7 @@ class SceneRasters(RasterDataset):
         """An open reader of this process: GDAL handles do not survive a fork."""
         if self._owner != os.getpid():
             self._readers, self._owner = {}, os.getpid()
-        place = (entry.path, grid.crs.to_wkt(), tuple(grid.transform), grid.shape)
+        place = (entry.path, self._lattice_key())
         reader = self._readers.get(place)
         if reader is None:
             reader = self._make_reader(entry, grid)
@@ -256,7 +294,7 @@ class SceneRasters(RasterDataset):
         return reader
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_readers": {}}
+        return {**self.__dict__, "_readers": {}, "_grids": {}, "_lattice": None}
 
     def _describe_all(self, bands: Sequence[str] | None, on_error: OnError, acquired: AcquiredAt | None) -> dict[str, RasterEntry]:
         if on_error not in ("stop", "skip"):

@@ -64,13 +64,24 @@ class Sentinel1Scenes(SceneRasters):
 
     def _make_reader(self, entry: RasterEntry, grid: SceneGrid) -> RasterReader:
         units: Any = entry.source
+        if units in ("db", "display") and self.lattice.holds(entry.grid):
+            return RasterReader(entry.path)  # as it is: no way into power and back
         return SarReader(entry.path, indexes=entry.indexes, units=units, grid=grid)
 
     def _in_units(self, reader: RasterReader, window: Window, entry: RasterEntry) -> FloatArray:
-        del entry
-        if not isinstance(reader, SarReader):
-            raise TypeError(f"Sentinel-1 is read by a SarReader, got {type(reader).__name__}")
-        return reader.read_backscatter(window)
+        if isinstance(reader, SarReader):
+            return reader.read_backscatter(window)
+        source = reader.handle
+        values: FloatArray = reader.read(window, entry.indexes).astype(np.float32, copy=False)
+        for number, index in enumerate(entry.indexes):
+            band, nodata = values[number], source.nodatavals[index - 1]
+            if nodata is not None and not np.isnan(nodata):
+                band[band == np.float32(nodata)] = np.nan
+            if (source.scales[index - 1], source.offsets[index - 1]) != (1.0, 0.0):
+                band *= np.float32(source.scales[index - 1])
+                band += np.float32(source.offsets[index - 1])
+        values[np.isinf(values)] = np.nan  # minus infinity is the dB of no echo
+        return values
 
 
 class Sentinel2Scenes(SceneRasters):
@@ -137,12 +148,14 @@ class Sentinel2Scenes(SceneRasters):
         if not isinstance(entry.source, OpticalScale):
             raise TypeError(f"Sentinel-2 has an optical scale, got {entry.source!r}")
         dn = reader.read(window, entry.indexes)
-        values = dn.astype(np.float32)  # a warped file brings NaN along
-        values *= np.float32(entry.source.scale)
-        values += np.float32(entry.source.offset)
+        values = np.multiply(dn, np.float32(entry.source.scale), dtype=np.float32)  # a warped file brings NaN along
+        if entry.source.offset:
+            values += np.float32(entry.source.offset)
         if not isinstance(reader, WarpedReader):
             # a single band may be 0 by right (cirrus over clear land): only a pixel that is nodata in all bands was not observed
-            values[:, ~entry.source.observed(dn).any(axis=0)] = np.nan
+            missing = ~entry.source.observed(dn[:1])[0]
+            if missing.any():
+                values[:, missing & ~entry.source.observed(dn).any(axis=0)] = np.nan
         return values
 
 

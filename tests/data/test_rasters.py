@@ -203,3 +203,30 @@ def test_real_files_of_four_kinds(real_data: Path) -> None:
     terramesh = Sentinel2Scenes(real_data / "terramesh_224" / "S2L1C")
     assert terramesh.units == "reflectance"
     assert len(terramesh.bands) == 13
+
+
+def test_backscatter_on_the_lattice_is_read_as_it_is(tmp_path: Path) -> None:
+    values = np.linspace(-30, 5, 2 * 64 * 64, dtype=np.float32).reshape(2, 64, 64)
+    values[0, :3] = -np.inf
+    values[1, 3:5] = -9999
+    write(tmp_path / "S1_20230101.tif", values, Place(size=(64, 64)), names=("VV", "VH"), nodata=-9999)
+    dataset = Sentinel1Scenes(tmp_path)
+    grid = dataset.lattice.snapped(slice(500000, 500640), slice(5299360, 5300000))
+    read = dataset.read(dataset.files, grid)
+    seen = np.isfinite(values) & (values != -9999)
+    np.testing.assert_array_equal(read[seen], values[seen])
+    assert np.isnan(read[~seen]).all()
+    with rasterio.open(tmp_path / "S1_20230101.tif", "r+") as target:
+        target.scales = (0.5, 0.5)
+    np.testing.assert_array_equal(Sentinel1Scenes(tmp_path).read(dataset.files, grid)[seen], values[seen] * 0.5)
+
+
+def test_the_crs_can_be_changed_as_in_torchgeo(folder: Path) -> None:
+    dataset = Sentinel2Scenes(folder / "s2", bands=("B08",))
+    dataset.crs = CRS.from_epsg(3857)
+    dataset.res = 15.0
+    other = Sentinel2Scenes(folder / "s2", bands=("B08",), crs=CRS.from_epsg(3857), res=15.0)
+    x, y, t = other.bounds
+    place = (slice(x.start + 300, x.start + 540), slice(y.start + 300, y.start + 540), t)
+    assert torch.allclose(dataset[place]["optical"], other[place]["optical"], atol=2e-2)
+    assert dataset[place]["optical_valid"].all()
