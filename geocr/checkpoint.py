@@ -133,7 +133,7 @@ def save_checkpoint(
 
     Raises:
         CheckpointError: When these arguments do not rebuild this model, or are no JSON; when the model sees farther than it
-            declares, or gives NaN.
+            declares.
         OutputWriteError: When the file cannot be written.
     """
     try:
@@ -276,8 +276,8 @@ def _check_reach(model: FusionModel, name: str) -> None:
     if model not in _MEASURED:
         try:
             _MEASURED[model] = strip_reach_px(model, within_px=declared)
-        except InputError as error:
-            raise CheckpointError(f"a checkpoint must hold a model that works; {name} cannot be saved: {error}") from error
+        except InputError:  # weights that give NaN hide the reach; a diverged model may be kept all the same, and is refused when it is run
+            return
     if _MEASURED[model] > declared:
         raise CheckpointError(
             f"a model must not see farther than it declares, since tiles get their margin from that; {name} declares a radius of {declared} px "
