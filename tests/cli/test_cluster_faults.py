@@ -34,7 +34,7 @@ def kill_a_worker(scheduler: str, manifest: Path, killed: list[int]) -> None:
 @pytest.mark.parametrize("shared", [True, False], ids=["shared scratch", "no shared scratch"])
 def test_a_worker_killed_in_the_middle_costs_nothing_but_time(geocr: Command, tmp_path: Path, shared: bool) -> None:
     net = make_checkpoint(tmp_path / "net.safetensors", tile_px=64)
-    files = make_files(tmp_path / "tall", (6 * 1024 + 100, 200), scale=1e-4, offset=-0.1)
+    files = make_files(tmp_path / "tall", (4 * 1024 + 100, 120), scale=1e-4, offset=-0.1)
     command = files.arguments("--checkpoint", net, "--mode", "full", "--json")
     assert geocr(*command).code == 0
     expected = {path.name: path.read_bytes() for path in files.folder.glob("s2_cloudfree*")}
