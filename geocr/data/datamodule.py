@@ -100,6 +100,10 @@ class FusionDataModule(LightningDataModule):
             self._sets[split] = self._make(split)
         return self._sets[split]
 
+    def eval_transform(self) -> Transform | None:
+        """What validation and test samples go through: the middle window, or nothing."""
+        return Compose(list(self._eval_transforms)) if self._eval_transforms else None
+
     def train_dataloader(self) -> DataLoader[FusionBatch]:
         """Training batches in random order; a last incomplete one is left out where there are full ones."""
         dataset = self.dataset("train")
@@ -127,12 +131,12 @@ class FusionDataModule(LightningDataModule):
         known = self.kind.card.splits
         if known and split not in known:
             raise InputError(f"{self.kind.card.name} has the splits {', '.join(known)}; it has no {split!r}")
-        transforms = self._train_transforms if train else self._eval_transforms
+        augmented: Transform | None = Compose(list(self._train_transforms)) if self._train_transforms else None
         dataset = self.kind(
             self.root,
             split=split if known else None,
             on_error=self.on_error if train else "stop",
-            transforms=Compose(list(transforms)) if transforms else None,
+            transforms=augmented if train else self.eval_transform(),
             **self.options,
         )
         return dataset if self.keep is None else dataset.filtered(self.keep)
