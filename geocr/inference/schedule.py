@@ -37,6 +37,10 @@ RETRIES = 3
 """How often Dask gives a task to another worker when one dies with it."""
 
 
+ANY_PORT = "127.0.0.1:0"
+"""Where a scheduler started here answers browsers; Dask's own choice, 8787, is taken when two runs share a machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneJob:
     """All that computing a band needs, apart from which band."""
@@ -154,10 +158,10 @@ def worker_processes(workers: int, *, gpus: int = 0) -> "SpecCluster":
     from distributed import LocalCluster, Nanny, Scheduler, SpecCluster  # noqa: PLC0415 - as in run_on_cluster
 
     if not gpus:
-        return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+        return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=ANY_PORT)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}},
+        scheduler={"cls": Scheduler, "options": {"dashboard_address": ANY_PORT, "host": "127.0.0.1"}},
         workers={
             number: {"cls": Nanny, "options": {"nthreads": 1, "resources": dict(ONE_GPU), "env": {"CUDA_VISIBLE_DEVICES": gpu}}}
             for number, gpu in enumerate(visible.split(",")[:gpus])

@@ -155,6 +155,13 @@ def test_workers_of_another_version_are_refused() -> None:
         _require_this_version(Workers(ImportError("No module named 'geocr'")), "tcp://a")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
+def test_two_runs_with_processes_do_not_meet() -> None:
+    """Dask would warn of a port that is taken, and warnings are errors here."""
+    with cluster_client("processes", 1) as first, cluster_client("processes", 1) as second:
+        assert first.submit(os.getpid).result() != second.submit(os.getpid).result()
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with cluster_client("processes", 2) as client:
