@@ -52,6 +52,11 @@ class Method(Protocol):
         ...
 
     @property
+    def read_rows(self) -> int | None:
+        """Most rows of the scene to read at once; None for what reads fastest."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a sentence each."""
         ...
@@ -93,6 +98,7 @@ class SceneFitMethod:
     batch: int = 1
     layers: int = 96
     fit_bytes: int = 900 * 2**20
+    read_rows: int | None = 128  # to decode tall blocks again is little beside the fill, and saves a fifth of a gigabyte
     notes: tuple[str, ...] = ()
 
     @property
@@ -127,6 +133,7 @@ class CheckpointMethod:
     """What the user has decided."""
     layers: int = 128
     fit_bytes: int = 0
+    read_rows: int | None = None
 
     @property
     def name(self) -> str:
@@ -193,6 +200,7 @@ class OwnMethod:
     batch: int = 1
     layers: int = 64
     fit_bytes: int = 0
+    read_rows: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

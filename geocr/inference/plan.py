@@ -198,6 +198,7 @@ def plan_scene(
     batch: int = 1,
     layers: int = 64,
     fit_bytes: int = 0,
+    read_rows: int | None = None,
 ) -> ScenePlan:
     """Lay out the run of a scene with a method that wants such tiles."""
     scene = tiles.scene
@@ -209,7 +210,7 @@ def plan_scene(
         tile=tile,
         mode=mode,
         with_std=with_std,
-        read_rows=strip_rows(scene),
+        read_rows=min(strip_rows(scene), read_rows or strip_rows(scene)),
         batch=batch,
         threads=threads,
         layers=layers,

@@ -186,6 +186,7 @@ def prepare_scene(
         batch=method.batch,
         layers=method.layers,
         fit_bytes=method.fit_bytes,
+        read_rows=method.read_rows,
     )
     survey = survey_clouds(tiles, plan.lattice, config.mode)
     notes = (*scene.notes, *mask.notes, *method.notes)

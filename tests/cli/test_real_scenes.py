@@ -165,14 +165,17 @@ def test_a_real_scene_that_is_all_cloud(geocr: Command, real_data: Path, tmp_pat
     assert not out.exists()
 
 
+# not `ru_maxrss`: that of a new process begins with the memory of the one which started it
 PEAK = """
-import resource, sys
+import sys
+from pathlib import Path
 from geocr.cli.app import main
 sys.argv = ["geocr", *sys.argv[1:]]
 try:
     main()
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(status["VmHWM"].split()[0], file=sys.stderr)
 """
 
 
@@ -199,6 +202,21 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path, mask: str) -> None:
 
 
 @pytest.mark.slow
+def test_max_memory_is_kept(tmp_path: Path) -> None:
+    """On a wide scene, with more threads than the memory allows; the same bytes as without a limit."""
+    net = make_checkpoint(tmp_path / "net.safetensors", tile_px=256)
+    paths = write_large_scene(tmp_path, shape=(1536, 8192), bands=RGBN, block_px=512)
+    fixed = ["--checkpoint", net, "--quiet", "--cloud-mask", paths.mask, "--threads", 12, "--batch", 4, "--precision", "fp32", "--uncertainty"]
+    limit_mib = 1200
+    free = peak_mib(["predict-scene", paths.s1, paths.s2, "-o", tmp_path / "free.tif", *fixed])
+    kept = peak_mib(["predict-scene", paths.s1, paths.s2, "-o", tmp_path / "kept.tif", *fixed, "--max-memory", f"{limit_mib}MiB"])
+    print(f"free {free:.0f} MiB, kept {kept:.0f} MiB")  # noqa: T201 - figures to read, not to assert
+    assert kept <= limit_mib < free
+    with rasterio.open(tmp_path / "free.tif") as one, rasterio.open(tmp_path / "kept.tif") as other:
+        np.testing.assert_array_equal(one.read(), other.read())
+
+
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_plan_foretells_the_memory_of_the_default_method(real_data: Path, tmp_path: Path) -> None:
     """The estimate is near enough to the measured peak to choose a machine by."""
@@ -208,14 +226,16 @@ def test_the_plan_foretells_the_memory_of_the_default_method(real_data: Path, tm
     with rasterio.open(spain / "Spain_7370579_S2Hand.tif") as source:
         write_raster(tmp_path / "mask.tif", mask, crs=source.crs, transform=source.transform)
     script = (
-        "import json, resource, sys\n"
+        "import json, sys\n"
+        "from pathlib import Path\n"
         "from geocr.config import PredictConfig\n"
         "from geocr.inference.run import plan_run, predict_scene\n"
         "s1, s2, mask, out = sys.argv[1:]\n"
         "config = PredictConfig(cloud_mask=mask, mask_buffer_px=0)\n"
         "plan = plan_run(s1, s2, config=config)\n"
         "predict_scene(s1, s2, out, config=config)\n"
-        "print(json.dumps([plan['memory_bytes'], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))\n"
+        "status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines())\n"
+        "print(json.dumps([plan['memory_bytes'], int(status['VmHWM'].split()[0]) * 1024]))\n"
     )
     scenes = [str(spain / f"Spain_7370579_{name}Hand.tif") for name in ("S1", "S2")]
     command = [sys.executable, "-c", script, *scenes, str(tmp_path / "mask.tif"), str(tmp_path / "out.tif")]
