@@ -339,7 +339,7 @@ def test_memory_of_the_plan_does_not_grow_with_rows(tmp_path: Path) -> None:
         )  # fmt: skip
 
     assert plan(10_980).memory_bytes == plan(21_960).memory_bytes
-    assert plan(10_980).memory_bytes < 1.7 * 2**30
+    assert plan(10_980).memory_bytes < 1.55 * 2**30
     assert plan(10_980).fingerprint() != plan(21_960).fingerprint()
     assert sum(band.height for band in plan(10_980).bands) == 10_980
     assert isinstance(plan(100).lattice, Lattice)
