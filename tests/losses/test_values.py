@@ -264,10 +264,24 @@ def test_mgnll_never_builds_a_matrix_per_pixel(covariance: Any) -> None:
     assert watch.largest == 13 * 32 * 32
 
 
-def test_attention_sparsity_is_the_mean_of_the_map() -> None:
+def test_attention_sparsity_is_the_mean_of_the_map_where_it_is_valid() -> None:
     given = make_batch()
-    assert given.attention is not None
-    close(AttentionSparsityLoss()(given), float(given.attention.mean()))
+    attention = 0.1 + torch.rand(2, 1, 1, 14, 13, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    valid = given.valid[:, :, None]
+    expected = np.mean([float(attention[i][valid[i]].mean()) for i in range(2)])
+    spoilt = torch.where(valid, attention, torch.nan).requires_grad_()
+    loss = AttentionSparsityLoss()(replace(given, attention=spoilt))
+    close(loss, expected)
+    (slope,) = torch.autograd.grad(loss, spoilt)
+    assert (slope[valid] > 0).all()
+    assert (slope[~valid] == 0).all()
+
+
+def test_attention_on_a_coarser_grid_counts_where_a_pixel_of_its_cell_is_valid() -> None:
+    valid = torch.zeros(1, 4, 6, dtype=torch.bool)
+    valid[0, 1, 5] = True
+    given = replace(make_batch((1, 3, 4, 6)), valid_mask=valid, attention=torch.arange(1.0, 13.0).view(1, 2, 1, 2, 3))
+    close(AttentionSparsityLoss()(given), (3 + 9) / 2)  # two maps, one cell of each
 
 
 def test_a_weighted_sum_adds_its_parts() -> None:
