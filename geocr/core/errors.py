@@ -81,3 +81,11 @@ class RegistryError(GeocrError, KeyError):
     """
 
     __str__ = Exception.__str__  # that of KeyError would show the message in quotes
+
+
+class TrainingError(GeocrError, ArithmeticError):
+    """Training cannot go on: a loss is no longer a number."""
+
+
+class DeviceMemoryError(GeocrError, MemoryError):
+    """A batch does not fit into the device's memory."""
