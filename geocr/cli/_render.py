@@ -115,3 +115,16 @@ def print_facts(title: str, facts: list[tuple[str, str]]) -> None:
     typer.secho(title, bold=True)
     for name, value in facts:
         typer.echo(f"  {name:<{width}}  {value}")
+
+
+def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:
+    """A table on standard output, the first column to the left; wrapped to the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number else "left", no_wrap=not number)
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)

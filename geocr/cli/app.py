@@ -24,9 +24,14 @@ for _module, _name in (
     ("predict_scene", "predict-scene"),
     ("predict_batch", "predict-batch"),
     ("demo", "demo"),
+    ("evaluate", "evaluate"),
+    ("export", "export"),
     ("models", "models"),
+    ("info", "info"),
+    ("import_checkpoint", "import-checkpoint"),
     ("doctor", "doctor"),
     ("synthesize_clouds", "synthesize-clouds"),
+    ("train", "train"),
 ):
     app.command(_name)(import_module(f"geocr.cli.{_module}").command)
 app.add_typer(import_module("geocr.cli.data").app)
