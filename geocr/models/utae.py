@@ -24,8 +24,9 @@ class UTAE(FusionModel):
     parameters with the decoder's two finest scales at 32 channels, and 1,261,069 with 64. Attention maps over
     the dates are in `FusionOutput.attention`, on the grid of the coarsest scale.
 
-    Departs from the paper: the first layer is one 1 x 1 convolution instead of two 3 x 3, the last a regression.
-    Departs from the released code: padding dates are told by mask, not by pixels that are all 0.
+    Departs from the paper and its code (VSainteuf/utae-paps): the first layer is one 1 x 1 convolution instead of two 3 x 3,
+    residual convolutions are added without a ReLU of their own, the last layer is a regression. UnCRtainTS has it so.
+    Departs from the code of UnCRtainTS: padding dates are told by mask, not by pixels that are all 0.
 
     Published parameter names map one to one: `in_conv.conv.conv` is `trunk.in_conv`; `down_blocks.<i>.<part>.conv`
     and `up_blocks.<i>.<conv1 or conv2>.conv` are the same under `trunk` without the last `.conv`, the other parts

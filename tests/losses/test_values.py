@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from geocr.core.errors import InputError
 from geocr.losses.attention_sparsity import AttentionSparsityLoss
+from geocr.losses.base import LossInput
 from geocr.losses.carl import CarlLoss
 from geocr.losses.gnll import GaussianNllLoss
 from geocr.losses.l1 import L1Loss
@@ -168,9 +169,16 @@ def test_ssim_agrees_with_torchmetrics_away_from_the_border() -> None:
     torch.testing.assert_close(similarity[..., inner], whole[..., inner], rtol=1e-9, atol=1e-9)
 
 
-def test_ms_ssim_by_its_equation() -> None:
-    weights = (0.2, 0.5, 0.3)
-    given = make_batch((2, 2, 29, 30))
+PUBLISHED_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+@pytest.mark.parametrize(
+    ("size", "weights", "options", "sides"),
+    [(5, (0.2, 0.5, 0.3), {"weights": (0.2, 0.5, 0.3)}, (29, 30)), (3, PUBLISHED_WEIGHTS, {}, (48, 49))],
+    ids=["three scales", "as published"],
+)
+def test_ms_ssim_by_its_equation(size: int, weights: tuple[float, ...], options: dict[str, Any], sides: tuple[int, int]) -> None:
+    given = make_batch((2, 2, *sides))
     mean, target, valid = numpy_of(given.mean, given.target, given.valid_mask)
     losses = []
     for i in range(2):
@@ -178,10 +186,10 @@ def test_ms_ssim_by_its_equation() -> None:
         for scale, weight in enumerate(weights):
             if scale:
                 a, b, seen = halve(a, seen), halve(b, seen), (halve_plain(seen[None])[0] > 0).astype(np.float64)
-            maps = [ssim_map(a[c], b[c], seen, size=5)[0 if scale == 2 else 1][seen > 0] for c in range(2)]
-            product *= np.mean(maps) ** weight
+            maps = [ssim_map(a[c], b[c], seen, size=size)[0 if scale == len(weights) - 1 else 1][seen > 0] for c in range(2)]
+            product *= max(np.mean(maps), 1e-4) ** weight
         losses.append(1 - product)
-    close(MsSsimLoss(window_px=5, weights=weights)(given), float(np.mean(losses)))
+    close(MsSsimLoss(window_px=size, **options)(given), float(np.mean(losses)))
 
 
 def halve_plain(image: Array) -> Array:
@@ -240,6 +248,35 @@ def test_likelihoods_floor_the_variance() -> None:
     close(loss(replace(given, variance=tiny)), float(loss(replace(given, variance=floored))))
     with pytest.raises(InputError, match="variance_floor above 0, got 0"):
         GaussianNllLoss(variance_floor=0)
+
+
+def test_a_variance_below_the_floor_has_the_gradient_of_the_floor() -> None:
+    """So it can grow again: a clamp would give it none."""
+    zero = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    variance = (zero + 1e-12).requires_grad_()
+    (slope,) = torch.autograd.grad(
+        GaussianNllLoss(variance_floor=1e-4)(LossInput(mean=zero + 0.5, target=zero, variance=variance)), variance
+    )
+    assert float(slope) == pytest.approx(0.5 * (1 / 1e-4 - 0.25 / 1e-8))
+
+
+def test_defaults_are_the_published_ones() -> None:
+    """Each seen in a value: an error of 0.8 lies in the square of smooth L1, variances of 1e-7 and 1e-9 beside the floor of 1e-8."""
+    zero = torch.zeros(1, 2, 1, 1, dtype=torch.float64)
+    given = LossInput(mean=zero + 0.8, target=zero)
+    close(SmoothL1Loss()(given), 0.32)
+    for loss, bands in ((GaussianNllLoss(), 1), (MultivariateGaussianNllLoss(), 2)):
+        for variance, counted in ((1e-7, 1e-7), (1e-9, 1e-8)):
+            expected = 0.5 * bands * (np.log(counted) + 1e-6 / counted + np.log(2 * np.pi))
+            close(loss(replace(given, mean=zero + 1e-3, variance=zero + variance)), expected)
+
+
+def test_a_faint_structure_mask_is_still_compared() -> None:
+    """Only what is constant has no correlation: a mask whose deviation is a millionth of the target's has."""
+    given = make_batch()
+    mask = 0.4 + 1e-6 * given.target.mean(dim=1, keepdim=True)
+    loss = StructureLoss(image_weight=0.0, structure_weight=1.0)(replace(given, structure_mask=mask))
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
 
 
 class LargestTensor(TorchDispatchMode):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from geocr.core.errors import InputError
-from geocr.models.layers.structure import ScharrEdges
+from geocr.models.layers.structure import EdgePerception, ScharrEdges, StructureMask
 from geocr.models.sscr import SSCR
 from geocr.models.uncrtaints import UnCRtainTS
 
@@ -99,6 +100,36 @@ def test_scharr_kernels_are_fixed_and_those_of_the_definition() -> None:
         band = image[0, channel].double().numpy()
         expected = correlate(band, along_x, mode="mirror") + correlate(band, along_x.T, mode="mirror")
         np.testing.assert_allclose(layer(image)[0, channel].numpy(), expected, atol=1e-4)
+
+
+@torch.no_grad()
+def test_edges_are_perceived_as_described() -> None:
+    """Features plus GELU of their normalised edges; a bottleneck; a 1 x 1; an inverted block."""
+    layer = EdgePerception(16).eval()
+    generator = torch.Generator().manual_seed(3)
+    for value in (*layer.parameters(), *(buffer for name, buffer in layer.named_buffers() if "running" in name)):
+        value.copy_(torch.rand(value.shape, generator=generator))
+    w, x = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}, torch.randn(2, 16, 7, 9)
+
+    def norm(y: Tensor, key: str) -> Tensor:
+        return F.batch_norm(y, *(w[f"{key}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")))
+
+    y = x + F.gelu(norm(ScharrEdges(16)(x), "edges.1"))
+    y = F.gelu(norm(F.conv2d(y, w["bottleneck.0.weight"]), "bottleneck.1"))
+    y = F.gelu(norm(F.conv2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), w["bottleneck.3.weight"]), "bottleneck.4"))
+    y = norm(F.conv2d(y, w["bottleneck.6.weight"]), "bottleneck.7")
+    y = F.conv2d(y, w["mix.0.weight"], w["mix.0.bias"])
+    y = F.relu(F.group_norm(y, 4, w["mix.1.weight"], w["mix.1.bias"]))
+    torch.testing.assert_close(layer(x), layer.block(y))
+
+
+@torch.no_grad()
+def test_the_mask_is_the_sigmoid_of_one_channel_of_a_block() -> None:
+    layer = StructureMask(8).eval()
+    x = torch.randn(2, 8, 5, 6)
+    weight, bias = layer.to_one.weight[0, :, 0, 0], layer.to_one.bias
+    expected = torch.sigmoid(torch.einsum("nchw,c->nhw", layer.block(x), weight) + bias)
+    torch.testing.assert_close(layer(x)[:, 0], expected)
 
 
 def test_a_training_step_leaves_the_kernels_alone() -> None:

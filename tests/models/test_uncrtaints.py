@@ -11,6 +11,7 @@ from geocr.core.errors import InputError
 from geocr.models.base import FusionOutput
 from geocr.models.layers.gaussian_head import GaussianHead
 from geocr.models.layers.mbconv import MBConv
+from geocr.models.layers.pyramid_trunk import _Down, _Up
 from geocr.models.uncrtaints import UnCRtainTS
 from geocr.models.unet_mono import MonoUNet
 from geocr.models.utae import UTAE
@@ -51,6 +52,53 @@ def test_the_inverted_block_is_the_described_one() -> None:
     y = y * torch.sigmoid(F.gelu(squeezed) @ w["body.6.weigh.2.weight"].T)[:, :, None, None]
     expected = x + norm(F.conv2d(y, w["body.7.weight"]), "body.8")
     torch.testing.assert_close(block(x), expected)
+
+
+def randomised(block: torch.nn.Module) -> dict[str, Tensor]:
+    """Parameters and running statistics by name, none of them at its start; in eval mode."""
+    generator = torch.Generator().manual_seed(2)
+    values = {**dict(block.eval().named_parameters()), **dict(block.named_buffers())}
+    with torch.no_grad():
+        for name, value in values.items():
+            if value.is_floating_point():
+                value.copy_(torch.rand(value.shape, generator=generator) + (0.5 if name.endswith("var") else -0.5))
+    return values
+
+
+def reflected(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias, stride)
+
+
+def batch_normed(x: Tensor, w: dict[str, Tensor], key: str) -> Tensor:
+    return F.batch_norm(x, *(w[f"{key}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")))
+
+
+@torch.no_grad()
+def test_a_step_down_the_pyramid_is_the_described_one() -> None:
+    """4 x 4 of stride 2, 3 x 3, and a 3 x 3 that is added without a ReLU of its own; group norms."""
+    step = _Down(8, 12)
+    w, x = randomised(step), torch.randn(2, 8, 6, 10)
+
+    def layer(y: Tensor, key: str, stride: int = 1) -> Tensor:
+        return F.group_norm(reflected(y, w[f"{key}.0.weight"], w[f"{key}.0.bias"], stride), 4, w[f"{key}.1.weight"], w[f"{key}.1.bias"])
+
+    y = F.relu(layer(F.relu(layer(x, "down", 2)), "conv1"))
+    torch.testing.assert_close(step(x), y + layer(y, "conv2"))
+
+
+@torch.no_grad()
+def test_a_step_up_the_pyramid_is_the_described_one() -> None:
+    """Transposed 4 x 4, then the skip behind its 1 x 1; 3 x 3, and a 3 x 3 that is added without a ReLU of its own; batch norms."""
+    step = _Up(8, 6, 5)
+    w, x, skip = randomised(step), torch.randn(2, 8, 3, 5), torch.randn(2, 5, 6, 10)
+
+    def layer(y: Tensor, key: str) -> Tensor:
+        return batch_normed(reflected(y, w[f"{key}.0.weight"], w[f"{key}.0.bias"]), w, f"{key}.1")
+
+    up = F.relu(batch_normed(F.conv_transpose2d(x, w["up.0.weight"], w["up.0.bias"], 2, 1), w, "up.1"))
+    beside = F.relu(batch_normed(F.conv2d(skip, w["skip_conv.0.weight"], w["skip_conv.0.bias"]), w, "skip_conv.1"))
+    y = F.relu(layer(torch.cat((up, beside), dim=1), "conv1"))
+    torch.testing.assert_close(step(x, skip), y + layer(y, "conv2"))
 
 
 @pytest.mark.parametrize(("covariance", "channels"), [(None, 3), ("uni", 6), ("diag", 6), ("iso", 4)])

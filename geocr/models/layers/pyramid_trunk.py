@@ -23,7 +23,8 @@ class PyramidTrunk(Trunk):
     Encoder, per date and with group normalisation: 1 x 1 convolution; then per scale a 4 x 4 convolution of
     stride 2, a 3 x 3, and a residual 3 x 3. Several dates: L-TAE at the coarsest scale; its attention,
     enlarged, averages the dates of every skip. Decoder, with batch normalisation: 4 x 4 transposed convolution,
-    1 x 1 on the skip, a 3 x 3, and a residual 3 x 3. (The paper's own encoder starts with two 3 x 3.)
+    1 x 1 on the skip, a 3 x 3, and a residual 3 x 3. Residual convolutions have no ReLU of their own. (The paper's own
+    encoder starts with two 3 x 3, and its code has a ReLU behind every convolution.)
 
     Args:
         inputs: Channels of the stacked inputs.
