@@ -172,6 +172,39 @@ def read_header(path: str | Path) -> CheckpointHeader:
     return _parse(start, size, str(path))[0]
 
 
+def describe_checkpoint(path: str | Path) -> dict[str, Any]:
+    """All that a checkpoint says, as JSON keeps it, without building its weights: the header's fields, and facts about the file.
+
+    `parameters` counts those of the model, None where `problem`, which else is None, says why `load_checkpoint` would refuse the file.
+
+    Raises:
+        CheckpointError: When the file is missing, truncated, or no checkpoint of geocr.
+    """
+    header = read_header(path)
+    with Path(path).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        start = file.read(_LENGTH_BYTES)
+        start += file.read(int.from_bytes(start, "little"))
+        size = os.fstat(file.fileno()).st_size
+    shapes = _parse(start, size, str(path))[1]
+    parameters, problem = None, None
+    try:
+        parameters = sum(tensor.numel() for tensor in _check_rebuilds(header, shapes, str(path)).parameters())
+    except CheckpointError as error:
+        problem = str(error)
+    return {
+        **json.loads(header.to_json()),
+        "path": str(Path(path).absolute()),
+        "sha256": sha256,
+        "bytes": size,
+        "tensors": len(shapes),
+        "parameters": parameters,
+        "halo_px": header.spec.halo_px,
+        "problem": problem,
+    }
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Rebuild the model of a checkpoint, on the CPU, in eval mode.
 
@@ -244,8 +277,8 @@ def _build(header: CheckpointHeader, source: str) -> FusionModel:
     return model
 
 
-def _check_rebuilds(header: CheckpointHeader, shapes: dict[str, tuple[int, ...]], source: str) -> None:
-    """Refuse weights that are not exactly those of the header's model, and a model whose contract is another."""
+def _check_rebuilds(header: CheckpointHeader, shapes: dict[str, tuple[int, ...]], source: str) -> FusionModel:
+    """The model without memory; refuses weights that are not exactly those of the header's model, and a model whose contract is another."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         model = _build(header, source)
     if model.spec != header.spec:
@@ -266,6 +299,7 @@ def _check_rebuilds(header: CheckpointHeader, shapes: dict[str, tuple[int, ...]]
     if any(names for _, names in misfits):
         listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in misfits if names)
         raise CheckpointError(f"the weights in {source} must be exactly those of {header.model}; {listed}")
+    return model
 
 
 def _check_reach(model: FusionModel, name: str) -> None:

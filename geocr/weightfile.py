@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import Tensor
 from geocr.core.errors import CheckpointError
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path, *, inside: Sequence[str] = ("state_dict",)) -> dict[str, Tensor]:
     """Read a state dict to the CPU. Nothing is unpickled but tensors and plain containers.
 
     Args:
-        path: A `.safetensors` file, or a state dict saved by `torch.save` (also one inside `state_dict`).
+        path: A `.safetensors` file, or a state dict saved by `torch.save`.
+        inside: Names under which the state dict may lie in the file, beside optimisers and the like; the first that is there counts.
 
     Raises:
         CheckpointError: When the file is missing, is neither format, or holds anything but tensors by name.
@@ -34,8 +35,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"a weight file must be safetensors or a state dict by torch.save, holding tensors only; {path} is not ({reason}); "
             "load it where you trust it and save `model.state_dict()`"
         ) from error
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
+    if isinstance(found, Mapping):
+        found = next((found[name] for name in inside if isinstance(found.get(name), Mapping)), found)
     if not isinstance(found, Mapping) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()):
         raise CheckpointError(
             f"a weight file must hold tensors by name, {path} holds {type(found).__name__} of other things; save `model.state_dict()`"
