@@ -36,6 +36,14 @@ def test_loss_is_the_distance_of_torchvisions_features(tmp_path: Path, layers: i
     torch.testing.assert_close(loss(given), (shown[0] - shown[1]).square().mean(), rtol=1e-6, atol=0)
 
 
+def test_defaults_are_the_layers_of_the_paper_and_the_units_of_torchvisions_weights(tmp_path: Path) -> None:
+    from torchvision.models import VGG16_Weights
+
+    units = VGG16_Weights.IMAGENET1K_V1.transforms()
+    assert (list(IMAGENET_MEAN), list(IMAGENET_STD)) == (units.mean, units.std)
+    assert len(PerceptualLoss(weights=str(vgg_file(tmp_path))).features) == 9
+
+
 def test_weights_stay_as_they_are(tmp_path: Path) -> None:
     loss = PerceptualLoss(weights=str(vgg_file(tmp_path)))
     assert not any(parameter.requires_grad for parameter in loss.parameters())

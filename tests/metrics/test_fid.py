@@ -62,6 +62,14 @@ def test_value_by_its_formula(weights: Path) -> None:
     assert float(metric.compute()) == pytest.approx(expected, rel=1e-3)
 
 
+def test_units_and_sizes_are_those_of_torchvisions_weights() -> None:
+    from torchvision.models import Inception_V3_Weights
+
+    units = Inception_V3_Weights.IMAGENET1K_V1.transforms()
+    assert (list(IMAGENET_MEAN), list(IMAGENET_STD)) == (units.mean, units.std)
+    assert (units.resize_size, units.crop_size) == ([342], [299])  # what SAR2Optical takes, and docs/metrics.md names
+
+
 def test_pooled_features_are_torchvisions(weights: Path) -> None:
     network = InceptionFeatures(weights, **SMALL)
     pictures = torch.rand(2, 3, 33, 90, generator=torch.Generator().manual_seed(2))

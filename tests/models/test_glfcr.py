@@ -120,6 +120,49 @@ def test_any_multiple_of_16_is_computed_without_padding_at_the_published_window(
     assert bool(torch.isfinite(out.mean).all())
 
 
+@torch.no_grad()
+def test_streams_are_exchanged_merged_and_unfolded_as_published() -> None:
+    """Behind each dense block SAR passes its dynamic filter, then a gate each way; all stages and the first features make the correction."""
+    torch.manual_seed(5)
+    model = GLFCR(**SMALL).eval()
+    sar, cloudy = torch.rand(1, 1, 2, 16, 24), torch.rand(1, 1, 3, 16, 24)
+    first = model.optical_shallow[0](F.pixel_unshuffle(cloudy[:, 0], 2))
+    optical, radar = model.optical_shallow[1](first), model.sar_shallow(F.pixel_unshuffle(sar[:, 0], 2))
+    kept = []
+    for stage in model.stages:
+        dense, dense_radar = optical, radar
+        for step in stage.steps:
+            dense, dense_radar = step(dense, dense_radar)
+        optical, radar = stage.optical_merge(dense) + optical, stage.sar_merge(dense_radar) + radar
+        filtered = dynamic_filter(radar, stage.kernels(optical, radar), 3)
+        share = torch.sigmoid(stage.sar_gate(filtered - optical))
+        optical = (1 - share) * optical + share * filtered
+        share = torch.sigmoid(stage.optical_gate(optical - filtered))
+        radar = radar + share * (optical - filtered)
+        kept.append(optical)
+    wide, shuffle, last = model.enlarge
+    correction = last(shuffle(wide(model.merge[1](model.merge[0](torch.cat(kept, 1))) + first)))
+    torch.testing.assert_close(model(sar, cloudy).mean, cloudy[:, 0] + correction)
+
+
+@torch.no_grad()
+def test_a_step_keeps_what_came_before_and_adds_attention_and_perceptron_to_its_convolution() -> None:
+    step = GLFCR(**SMALL).eval().stages[0].steps[1]
+    optical, radar = torch.randn(2, 1, 12, 8, 8)
+    new, new_radar = F.relu(step.optical_conv(optical)), F.relu(step.sar_conv(radar))
+    seen, seen_radar = step.attention(new, new_radar)
+    new, new_radar = new + seen, new_radar + seen_radar
+    got, got_radar = step(optical, radar)
+    torch.testing.assert_close(got, torch.cat((optical, new + step.optical_mlp(new)), dim=1))
+    torch.testing.assert_close(got_radar, torch.cat((radar, new_radar + step.sar_mlp(new_radar)), dim=1))
+
+
+def test_windows_of_every_second_step_are_shifted_by_half_their_side() -> None:
+    with torch.device("meta"):
+        model = GLFCR()
+    assert [[step.attention.shift_px for step in stage.steps] for stage in model.stages] == [[0, 4, 0, 4, 0]] * 6
+
+
 def test_a_head_of_zeros_returns_the_cloudy_image_to_the_last_bit() -> None:
     model = GLFCR(**SMALL)
     last = model.enlarge[2]
