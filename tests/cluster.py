@@ -22,7 +22,17 @@ def running_cluster(folder: Path, *, shared: bool = True) -> Iterator[str]:
         shared: Whether workers see the client's folders.
     """
     file = folder / "scheduler.json"
-    program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    program = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--dashboard-address",
+        "127.0.0.1:0",
+    ]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
     if not shared:
         preload = folder / "blind.py"
