@@ -38,7 +38,7 @@ from geocr.inference.pairs import ScenePair
 from geocr.inference.parts import BandRecord
 from geocr.inference.plan import RowBand, plan_scene
 from geocr.inference.products import provenance_spec, scene_spec
-from geocr.inference.schedule import BANDS_AHEAD, RETRIES, SceneJob, spans_of
+from geocr.inference.schedule import BANDS_AHEAD, SceneJob, spans_of
 from geocr.inference.seam import SeamSums
 from geocr.io.open import open_scene
 
@@ -206,10 +206,10 @@ def main() -> None:
             figures["bytes_through_the_scheduler_to_scatter_the_job"] = counter.to_scheduler + counter.from_scheduler - before
 
             def band(number: int) -> "Future":
-                return client.submit(here.no_band, shared, spans[number % len(spans)], pure=False, retries=RETRIES)
+                return client.submit(here.no_band, shared, spans[number % len(spans)], pure=False)
 
             def scene(_: int) -> "Future":
-                return client.submit(here.no_scene, pair, config, overwrite=False, threads=1, scratch=None, pure=False, retries=RETRIES)
+                return client.submit(here.no_scene, pair, config, overwrite=False, threads=1, scratch=None, pure=False)
 
             push_through(client, counter, scheduler, band, 50)  # imports
             push_through(client, counter, scheduler, scene, 50)

@@ -15,7 +15,7 @@ from geocr.core.errors import GeocrError, InputError
 from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
-from geocr.inference.schedule import RETRIES, cluster_client, require_scheduler
+from geocr.inference.schedule import cluster_client, require_scheduler
 from geocr.io.remote import object_head, read_object, write_object
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
@@ -85,18 +85,25 @@ def _statuses(
         for pair in pairs:
             yield process_pair(pair, config, overwrite=overwrite, threads=None, scratch=scratch)
         return
-    from distributed import as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
+    from distributed import KilledWorker, as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
 
     with cluster_client(scheduler, workers or usable_cores()) as client:
         left = iter(pairs)
+        at_work: dict[Any, ScenePair] = {}
 
         def submit(pair: ScenePair) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
-            return client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, scratch=scratch, pure=False, retries=RETRIES)
+            future = client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, scratch=scratch, pure=False)
+            at_work[future] = pair
+            return future
 
         window = max(1, 2 * sum(client.nthreads().values()))
         pool = as_completed([submit(pair) for pair in islice(left, window)])
         for future in pool:
-            yield future.result()
+            pair = at_work.pop(future)
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                yield _killed(pair, config, times=error.allowed_failures + 1)
             following = next(left, None)
             if following is not None:
                 pool.add(submit(following))
@@ -124,6 +131,19 @@ def process_pair(
     return status
 
 
+def _killed(pair: ScenePair, config: PredictConfig, *, times: int) -> SceneStatus:
+    """What is said of a scene that its workers did not survive, in their place."""
+    error = f"a worker must survive a scene, and {times} died one after the other with this one; mostly memory is short: give workers more"
+    status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=0.0, error=error)
+    _write_status(pair, status, config)
+    return status
+
+
+def _settings(config: PredictConfig) -> dict[str, Any]:
+    """What decides a scene's pixels: not the memory that it may take."""
+    return config.model_dump(mode="json", exclude={"max_memory"})
+
+
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 2)
 
@@ -138,14 +158,14 @@ def _is_done(pair: ScenePair, config: PredictConfig) -> bool:
         else:
             text, there = place.read_bytes(), Path(pair.out).exists()
         status = json.loads(text or b"")
-        return there and status["outcome"] in ("done", "kept") and bool(status["config"] == config.model_dump(mode="json"))
-    except (OSError, ValueError, KeyError):
+        return there and status["outcome"] in ("done", "kept") and bool(status["config"] == _settings(config))
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def _write_status(pair: ScenePair, status: SceneStatus, config: PredictConfig) -> None:
     place = status_place(pair)
-    text = json.dumps({**asdict(status), "config": config.model_dump(mode="json")}, indent=2)
+    text = json.dumps({**asdict(status), "config": _settings(config)}, indent=2)
     with suppress(OSError, InputError):  # a place that cannot be written is why the scene failed; the status that is returned says so
         if isinstance(place, str):
             write_object(place, text.encode())

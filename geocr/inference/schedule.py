@@ -5,10 +5,12 @@ worker once, directly and not through the scheduler; pixels are read and written
 the client, finished parts travel back as bytes, again past the scheduler.
 """
 
+import json
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
 
 BANDS_AHEAD = 2
 """Tasks waiting per worker thread: enough that none idles, few enough that the scheduler holds little."""
-RETRIES = 3
-"""How often Dask gives a task to another worker when one dies with it."""
+ROUNDS = 3
+"""How often a run is sent to a cluster whose workers were all lost, with the job that only they held."""
+WORKERS_WITHIN_S = 10
+"""How long a cluster may have no worker at all."""
 
 
 ANY_PORT = "127.0.0.1:0"
@@ -187,17 +191,41 @@ def cluster_client(scheduler: str, workers: int, *, gpus: int = 0) -> "Iterator[
         with worker_processes(workers, gpus=gpus) as cluster, Client(cluster) as client:
             yield client
         return
-    target = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
     try:
-        client = Client(**target, timeout=10)
+        client = Client(_address_of(scheduler), timeout=10)
     except (OSError, ValueError) as error:
         raise InputError(
             f"--scheduler must be threads, processes, the address of a running Dask scheduler (tcp://host:8786) or its .json file; "
             f"{scheduler} does not answer: {error}; start one with `dask scheduler` and `dask worker`"
         ) from error
     with client:
+        _require_workers(client)
         _require_this_version(client, scheduler)
         yield client
+
+
+def _address_of(scheduler: str) -> str:
+    """The address in a scheduler's file; an address itself is returned as it is. Dask would wait for ever for a file that never comes."""
+    if not scheduler.endswith(".json"):
+        return scheduler
+    try:
+        return str(json.loads(Path(scheduler).read_text())["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"--scheduler FILE.json must be the file that a running Dask scheduler wrote; {scheduler} is not: {error!r}; "
+            f"start one with `dask scheduler --scheduler-file {scheduler}`"
+        ) from error
+
+
+def _require_workers(client: "Client") -> None:
+    """Raise unless the cluster has a worker, or soon gets one."""
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_WITHIN_S)
+    except (TimeoutError, OSError) as error:
+        raise InputError(
+            f"a cluster needs at least one worker, and the one at {client.scheduler.address} has none; start some with "
+            f"`dask worker {client.scheduler.address}`, then give the same command again"
+        ) from error
 
 
 def worker_version() -> str:
@@ -229,26 +257,47 @@ def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_ba
         on_band: Told of each finished band and how many of its tiles were computed.
 
     Raises:
-        InputError: When no worker offers a resource that the job asks for: its tasks would wait for ever.
+        InputError: When no worker offers a resource that the job asks for (its tasks would wait for ever), or workers die and die again.
     """
-    from distributed import as_completed  # noqa: PLC0415 - half a second that a run on this machine need not wait for
-
     missing = sorted(set(job.resources) - client.run_on_scheduler(_offered_resources))
     if missing:
         raise InputError(
             f"a network on a GPU needs workers that offer one, and none of the cluster's {len(client.nthreads())} offers {', '.join(missing)}; "
             f'start one worker per GPU with `dask worker --nthreads 1 --resources "GPU=1"` and CUDA_VISIBLE_DEVICES, or use --device cpu'
         )
+    for _ in range(ROUNDS):
+        try:
+            _run_unfinished(job, manifest, client, on_band)
+        except CancelledError:  # every worker that held the job is gone: nobody can be given it by another
+            _require_workers(client)
+        else:
+            return
+    raise InputError(
+        f"a cluster must keep a worker alive, and {ROUNDS} times none was left; give workers more memory, or take smaller tiles; "
+        f"the same command goes on from the finished bands"
+    )
+
+
+def _run_unfinished(job: SceneJob, manifest: Manifest, client: "Client", on_band: Callable[[RowBand, int], None]) -> None:
+    """Send the job to all workers, then the bands that are not finished, a few at a time."""
+    from distributed import KilledWorker, as_completed  # noqa: PLC0415 - half a second that a run on this machine need not wait for
+
     shared = client.scatter(job, broadcast=True, direct=True, hash=False)
     left = iter(spans_of(job.plan.bands, manifest.records, most=1))
 
     def submit(span: tuple[RowBand, ...]) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
-        return client.submit(_span_on_worker, shared, span, pure=False, retries=RETRIES, resources=dict(job.resources))
+        return client.submit(_span_on_worker, shared, span, pure=False, resources=dict(job.resources))
 
     window = max(1, BANDS_AHEAD * sum(client.nthreads().values()))
     pool = as_completed([submit(span) for span in islice(left, window)])
     for future in pool:
-        record, parts, computed = client.gather(future, direct=True)
+        try:
+            record, parts, computed = client.gather(future, direct=True)
+        except KilledWorker as error:
+            raise InputError(
+                f"a worker must survive a band of rows, and {error.allowed_failures + 1} died one after the other with the same; mostly memory is "
+                f"short: give workers more, or take smaller tiles; the same command goes on from the finished bands"
+            ) from error
         for name, content in parts.items():
             path = part_path(manifest.folder, name, record.row)
             temporary = path.with_name(path.name + ".partial")

@@ -1,6 +1,8 @@
 """Many scenes: lists are read as written, one bad scene stops nothing, a second run does what is left."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import rasterio
 
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError, RasterNotFoundError
-from geocr.inference.batch import run_batch, status_place
+from geocr.inference.batch import SceneStatus, run_batch, status_place
 from geocr.inference.pairs import ScenePair, read_pairs
 from tests.scenes import write_raster
 
@@ -119,3 +121,34 @@ def test_an_error_nobody_foresaw_is_kept_with_its_traceback(tmp_path: Path, monk
     assert status.outcome == "failed"
     assert "surprise" in str(status.error)
     assert "ZeroDivisionError" in str(status.traceback)
+
+
+def test_more_memory_does_not_make_scenes_again(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    pairs = read_pairs(str(tmp_path / "a_s2.tif"), folder=None, no_s1=False)
+    config = clear(tmp_path)
+    assert [status.outcome for status in run_batch(pairs, config)] == ["done"]
+    assert [status.outcome for status in run_batch(pairs, config.model_copy(update={"max_memory": 8 * 2**30}))] == ["kept"]
+    Path(status_place(pairs[0])).write_text("[]")
+    assert [status.outcome for status in run_batch(pairs, config)] == ["failed"]  # no status: the result may be anybody's
+
+
+def die(pair: ScenePair, *_: object, **__: object) -> SceneStatus:
+    if pair.s2.endswith("bad_s2.tif"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="done", seconds=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed", "ignore::ResourceWarning")
+def test_a_scene_that_no_worker_survives_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "bad", "c", "d", "e", "f"):
+        make_pair(tmp_path, name)
+    monkeypatch.setattr("geocr.inference.batch.process_pair", die)
+    pairs = read_pairs(str(tmp_path / "*_s2.tif"), folder=tmp_path, no_s1=False)
+    statuses = run_batch(pairs, clear(tmp_path), scheduler="processes", workers=2)
+    by_name = {Path(status.s2).name[0]: status for status in statuses}
+    assert by_name["b"].outcome == "failed"
+    assert "must survive a scene, and 4 died" in str(by_name["b"].error)
+    assert json.loads(Path(status_place(pairs[1])).read_text())["outcome"] == "failed"
+    assert by_name["f"].outcome == "done"

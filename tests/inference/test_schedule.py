@@ -12,10 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from geocr._version import __version__
-from geocr.core.errors import InputError
+from geocr.core.errors import InputError, ReconstructionError
 from geocr.core.types import Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
 from geocr.inference import plan as plan_module
+from geocr.inference import schedule as schedule_module
 from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import RowBand, plan_scene
 from geocr.inference.products import provenance_spec, scene_spec
@@ -133,6 +134,31 @@ def test_no_scheduler_at_the_address_is_an_error_that_says_so() -> None:
         pass
 
 
+@pytest.mark.parametrize("content", [None, "", "{}", "[]"])
+def test_a_file_that_no_scheduler_wrote_is_refused_at_once(tmp_path: Path, content: str | None) -> None:
+    """Dask itself waits for ever for one that is not there."""
+    file = tmp_path / "scheduler.json"
+    if content is not None:
+        file.write_text(content)
+    with (
+        pytest.raises(InputError, match=r"must be the file that a running Dask scheduler wrote.*start one with"),
+        cluster_client(str(file), 1),
+    ):
+        pass
+
+
+def test_a_cluster_without_workers_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(schedule_module, "WORKERS_WITHIN_S", 0.2)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
+        pytest.raises(InputError, match=r"has none; start some with `dask worker tcp://"),
+        cluster_client(cluster.scheduler_address, 1),
+    ):
+        pass
+
+
 class Workers:
     """Stands for a client whose workers answer."""
 
@@ -205,6 +231,49 @@ def test_a_killed_worker_costs_only_its_band(world: World, tmp_path: Path, expec
     run_on_cluster(job, manifest, client, on_band=lambda *_: None)
     assert (tmp_path / "sentinel").exists()
     assert_same(pixels_of(job, tmp_path / "killed"), expected)
+
+
+@pytest.mark.slow
+def test_the_only_worker_killed_costs_only_its_band(world: World, tmp_path: Path, expected: dict[str, NDArray[Any]]) -> None:
+    """With it goes the job, which the client sends again."""
+    job, manifest = job_of(world, tmp_path / "only", KillsItsWorkerOnce(SPEC, sentinel=str(tmp_path / "sentinel")))
+    with cluster_client("processes", 1) as client:
+        run_on_cluster(job, manifest, client, on_band=lambda *_: None)
+    assert (tmp_path / "sentinel").exists()
+    assert_same(pixels_of(job, tmp_path / "only"), expected)
+
+
+@dataclass(frozen=True)
+class KillsEveryWorker(Box):
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(tile)
+
+
+@pytest.mark.slow
+def test_a_band_that_no_worker_survives_ends_the_run_with_a_reason(world: World, tmp_path: Path, client: Any) -> None:
+    job, manifest = job_of(world, tmp_path / "deadly", KillsEveryWorker(SPEC))
+    with pytest.raises(InputError, match=r"must (survive a band of rows|keep a worker alive).*the same command goes on"):
+        run_on_cluster(job, manifest, client, on_band=lambda *_: None)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_not_tried_again(world: World, tmp_path: Path) -> None:
+    """A damaged block is as damaged on the next worker."""
+    log = tmp_path / "log"
+
+    @dataclass(frozen=True)
+    class Wrong(Box):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            with log.open("a") as stream:
+                stream.write(f"{tile.window.row} {tile.window.col}\n")
+            raise ReconstructionError("wrong")
+
+    job, manifest = job_of(world, tmp_path / "wrong", Wrong(SPEC))
+    with cluster_client("processes", 1) as client, pytest.raises(ReconstructionError, match="wrong"):
+        run_on_cluster(job, manifest, client, on_band=lambda *_: None)
+    seen = log.read_text().splitlines()
+    assert len(seen) <= 2 * len(job.plan.bands)  # the first tiles of each band, begun side by side, and its edge
 
 
 # --- GPUs: the resource is Dask's, so that placement can be tested without one ---

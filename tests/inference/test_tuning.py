@@ -93,7 +93,7 @@ def test_the_tolerance_is_of_999_in_1000_values_and_of_known_ones() -> None:
     off.ravel()[:11] = 1
     assert not within_tolerance([reference], [off])
     lost = reference.copy()
-    lost.ravel()[:11] = np.nan
+    lost.ravel()[0] = np.nan  # one is enough to stop a run
     assert not within_tolerance([reference], [lost])
     assert within_tolerance([lost], [lost])
 
