@@ -62,6 +62,18 @@ def test_attention_draws_only_from_places_above_the_threshold() -> None:
     torch.testing.assert_close(module(image), expected, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_an_attentive_block_enlarges_its_half_from_corner_to_corner_and_adds_a_share() -> None:
+    torch.manual_seed(4)
+    block = AttentiveResidual(4, scale=0.25).double()
+    image = torch.randn(1, 4, 6, 10, dtype=torch.float64)
+    half = block.layers(image)[0].numpy()
+    assert half.shape == (4, 3, 5)
+    for axis, side in ((1, 6), (2, 10)):
+        half = np.apply_along_axis(lambda line, n=side: np.interp(np.linspace(0, len(line) - 1, n), np.arange(len(line)), line), axis, half)
+    np.testing.assert_allclose(block(image)[0].numpy(), image[0].numpy() + 0.25 * half, atol=1e-12)
+
+
 def test_an_empty_place_has_finite_gradients() -> None:
     module = attention()
     for layer in (module.query, module.value):
