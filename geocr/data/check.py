@@ -14,6 +14,7 @@ from geocr.core.errors import (
     BandError,
     GeocrError,
     GeoreferenceError,
+    InputError,
     MissingDataError,
     RasterNotFoundError,
     RasterReadError,
@@ -158,6 +159,8 @@ def _open(
         except MissingDataError as error:
             found.add("missing or empty layout", "error", f"{split or 'all'}: {error}")
             return None
+        except TypeError as error:
+            raise InputError(f"options must be arguments of {kind.card.name} other than root and split; {error}") from error
     for partner, ids in dataset.missing.items():
         found.add(
             f"samples without their {partner}", "warning", f"{split or 'all'}: {len(ids)}, first {', '.join(ids[:EXAMPLES])}", len(ids)

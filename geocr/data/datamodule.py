@@ -139,7 +139,15 @@ class FusionDataModule(LightningDataModule):
             transforms=augmented if train else self.eval_transform(),
             **self.options,
         )
-        return dataset if self.keep is None else dataset.filtered(self.keep)
+        if self.keep is None:
+            return dataset
+        kept = dataset.filtered(self.keep)
+        if not len(kept):
+            raise InputError(
+                f"`keep` must leave samples in each split; of {len(dataset)} of {split} it leaves none (the first is {dataset.identify(0)}): "
+                "relax its bounds, or make the index of the set as it is used here"
+            )
+        return kept
 
     def _loader(self, dataset: FusionDataset, *, shuffle: bool, drop_last: bool) -> DataLoader[FusionBatch]:
         samples: Any = dataset

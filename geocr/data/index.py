@@ -23,13 +23,15 @@ from geocr.core.errors import InputError, MissingDataError, OutputWriteError
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.datasets.record import SampleRecord
 from geocr.data.masker import PatchMasker
-from geocr.data.measure import SCHEMA, Measured, Row, stamp_of
+from geocr.data.measure import SCHEMA, Measured, Row, named_of, stamp_of
 from geocr.data.samplers import Patch
 from geocr.data.times import acquisition_of
 
 PART_ROWS = 256
 """Rows that a stopped run may lose."""
-_FORMAT = "1"
+_FORMAT = "2"
+_NAMED = ("id", "roi", "split", "date", "sar", "cloudy", "clear", "masks")
+"""Columns that follow from records: a row whose record has changed is measured again."""
 
 
 class Advance(Protocol):
@@ -86,8 +88,12 @@ def build_index(
     facts = _facts(dataset, masker, checksum=checksum)
     parts = destination.with_name(f".{destination.name}.parts")
     known = _known_rows(destination, parts, facts)
-    stamps = {name: stamp for name, stamp, error in _columns(known, "id", "stamp", "error") if error is None}
-    todo = [number for number, record in enumerate(dataset.samples) if stamps.get(record.id) != stamp_of(dataset.root, record)]
+    seen = {row[0]: row for *row, error in _columns(known, *_NAMED, "stamp", "error") if error is None}
+    todo = [
+        number
+        for number, record in enumerate(dataset.samples)
+        if seen.get(record.id) != [*named_of(record).values(), stamp_of(dataset.root, record)]
+    ]
     if total is not None:
         total(len(todo))
     try:
@@ -180,6 +186,24 @@ def index_filter(path: str | Path, **bounds: float) -> Callable[[SampleRecord], 
     return _KeepIds(kept)
 
 
+def index_covers(path: str | Path) -> dict[str, tuple[float, ...]]:
+    """Identifier to the cloud shares of all dates of a series, as `sen12mscr_ts` takes them for `cover`.
+
+    Args:
+        path: An index of a set whose dates are chosen by their cover, made with a `cloud_mask`.
+
+    Raises:
+        InputError: When the index has none.
+    """
+    found = {name: tuple(shares) for name, shares in _columns(read_index(path), "id", "covers") if shares is not None}
+    if not found:
+        raise InputError(
+            f"cloud shares of all dates are in an index of a series made with a cloud mask (geocr data index ROOT --dataset sen12mscr_ts "
+            f"--set cloud_mask=auto); {path} has none"
+        )
+    return found
+
+
 class IndexedPlaces:
     """A filter of patches for GeoSamplers: keeps those that indexed patches within the bounds cover.
 
@@ -235,6 +259,7 @@ def _facts(dataset: FusionDataset, masker: PatchMasker | None, *, checksum: bool
         "format": _FORMAT,
         "dataset": dataset.card.name,
         "bands": [*dataset.sar_bands, *dataset.optical_bands],
+        "settings": dataset.settings(),
         "masker": None if masker is None else [masker.method, masker.pixel_size_m, masker.buffer_m],
         "checksum": checksum,
     }

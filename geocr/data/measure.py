@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
         pa.field("cloud_share", pa.float32()),
         pa.field("shadow_share", pa.float32()),
         pa.field("masked_share", pa.float32()),
+        pa.field("covers", pa.list_(pa.float32())),
         pa.field("valid_share", pa.float32()),
         pa.field("sar_share", pa.float32()),
         *_STATISTICS,
@@ -58,7 +59,7 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of the index. `cloud_share` and `shadow_share` are the detector's, before widening; `masked_share` is what `cloud_mask` hides, mean over
-dates. Statistics are by band over observed pixels of all dates. `checksum` is the SHA-256 of the files in the order `sar`, `cloudy`, `clear`, `masks`;
+dates. `covers` are the cloud shares of every date that a sample's dates are chosen from, null where they are not chosen. Statistics are by band over observed pixels of all dates. `checksum` is the SHA-256 of the files in the order `sar`, `cloudy`, `clear`, `masks`;
 `stamp` their sizes and times, by which a later run knows what changed; `error` is null where the sample could be read."""
 
 
@@ -91,7 +92,7 @@ class Measured(Dataset[Row]):
         try:
             if self.checksum and record.paths:
                 row["checksum"] = _checksum(self.dataset.root, record)
-            row |= measure(self.dataset[number], self.masker)
+            row |= measure(self.dataset[number], self.masker) | {"covers": self.dataset.covers(number)}
         except (GeocrError, RasterioError, OSError) as error:
             row["error"] = f"{type(error).__name__}: {error}"
         return row
@@ -99,7 +100,13 @@ class Measured(Dataset[Row]):
 
 def row_of(record: SampleRecord, root: Path) -> Row:
     """What is known by names alone; all else is None."""
-    known = {
+    known = named_of(record) | {"stamp": stamp_of(root, record)}
+    return dict.fromkeys(SCHEMA.names) | known
+
+
+def named_of(record: SampleRecord) -> Row:
+    """Columns that follow from the record alone."""
+    return {
         "id": record.id,
         "roi": record.roi,
         "split": record.split,
@@ -108,9 +115,7 @@ def row_of(record: SampleRecord, root: Path) -> Row:
         "cloudy": list(record.cloudy),
         "clear": record.clear,
         "masks": list(record.masks),
-        "stamp": stamp_of(root, record),
     }
-    return dict.fromkeys(SCHEMA.names) | known
 
 
 def stamp_of(root: Path, record: SampleRecord) -> str:

@@ -13,6 +13,7 @@ from geocr.core.errors import InputError, OutputExistsError, RegistryError
 from geocr.data.check import check_dataset
 from tests.data_makers.scenes import make_scenes, write_s1
 from tests.data_makers.sen12mscr import make_sen12mscr
+from tests.data_makers.sen12mscr_ts import make_sen12mscr_ts
 
 SMALL = ("--set", "patch_px=32", "--set", "block_px=64", "--set", "gap_px=0")
 
@@ -156,6 +157,22 @@ def test_wrong_words_are_told(sen12: Path) -> None:
         run("show", sen12, "-d", "sen12mscr", "--set", "patch")
     with pytest.raises(InputError, match="options of sen12mscr are"):
         run("show", sen12, "-d", "sen12mscr", "--set", "colour=red")
+    for command in ("check", "index"):
+        with pytest.raises(InputError, match="split"):
+            run(command, sen12, "-d", "sen12mscr", "--set", "split=val")
+
+
+def test_series_are_checked_and_indexed_with_a_detector_and_drawn_by_the_index(tmp_path: Path) -> None:
+    root = make_sen12mscr_ts(tmp_path / "ts", [("ROIs1868", 36)], patches=(1,), side=32)
+    detector = ("--set", "cloud_mask=rule")
+    assert run("index", root, "-d", "sen12mscr_ts", *detector, "--workers", 0)["errors"] == 0
+    report = run("check", root, "-d", "sen12mscr_ts", "--workers", 0, *detector, code=1)
+    assert kinds(report) == {"missing or empty layout": 2}  # of one region
+    assert report["counts"] == {"train": 1}
+    cover = f"cover={root / 'geocr_index_sen12mscr_ts.parquet'}"
+    assert run("show", root, "-d", "sen12mscr_ts", "--set", cover, "-o", tmp_path / "a.png")["samples"] == ["ROIs1868_36_patch_1"]
+    with pytest.raises(InputError, match="--set cloud_mask=auto"):
+        run("show", root, "-d", "sen12mscr_ts", "-o", tmp_path / "b.png")
 
 
 @pytest.mark.real_data

@@ -102,6 +102,8 @@ def test_meta_stays_on_the_host_and_tensors_move(root: Path) -> None:
 def test_records_can_be_chosen(root: Path) -> None:
     module = module_of(root, keep=lambda record: record.id.endswith("00"))
     assert all(record.id.endswith("00") for record in module.dataset("train").samples)
+    with pytest.raises(InputError, match=r"of \d+ of train it leaves none"):
+        module_of(root, keep=lambda record: record.id == "of an index of another grid").setup("fit")
 
 
 def test_wrong_settings_are_refused(root: Path) -> None:

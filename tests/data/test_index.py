@@ -7,13 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from geocr.core.errors import CloudMaskError, InputError, MissingDataError
+from geocr.core.types import BoolArray, FloatArray
 from geocr.data.datasets.scenes import Scenes
-from geocr.data.index import IndexedPlaces, build_index, default_index, index_filter, read_index, select_rows
+from geocr.data.datasets.sen12mscr_flat import Sen12mscrFlat
+from geocr.data.datasets.sen12mscr_ts import Sen12mscrTs
+from geocr.data.datasets.synthetic import Synthetic
+from geocr.data.index import IndexedPlaces, build_index, default_index, index_covers, index_filter, read_index, select_rows
 from geocr.data.masker import PatchMasker
 from geocr.data.measure import SCHEMA
 from geocr.data.pairs import open_pairs
 from geocr.data.samplers import GridSceneSampler
 from tests.data_makers.scenes import make_scenes, write_s2
+from tests.data_makers.sen12mscr import make_flat
+from tests.data_makers.sen12mscr_ts import make_sen12mscr_ts
 
 
 @pytest.fixture
@@ -88,6 +94,47 @@ def test_a_later_run_measures_what_changed(root: Path, tmp_path: Path) -> None:
     os.utime(root / "s2" / "S2_20230813T100559.tif", (0, 0))
     assert build_index(scenes(root), path).measured == 9
     assert build_index(scenes(root), path, checksum=False).measured == 9  # made in another way
+
+
+def test_rows_of_other_settings_are_measured_again(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "index.parquet"
+    build_index(Scenes(root, split=None, patch_px=64), path)
+    build_index(Scenes(root, split=None, patch_px=32), path)  # some corners are those of larger patches
+    assert set(read_index(path)["rows"].to_pylist()) == {32}
+    build_index(Scenes(root, split=None, patch_px=32, s2_offset=0.1), path)
+    brighter = np.array(read_index(path)["clear_mean"].to_pylist())
+    build_index(Scenes(root, split=None, patch_px=32), path)
+    assert brighter - np.array(read_index(path)["clear_mean"].to_pylist()) == pytest.approx(0.1, abs=1e-5)
+    for seed in (0, 1):
+        assert build_index(Synthetic(length=1, size_px=64, seed=seed, split=None), tmp_path / "synthetic.parquet").measured == 3
+
+
+def test_rows_follow_a_changed_split(tmp_path: Path) -> None:
+    root, lists = make_flat(tmp_path / "flat", ["a.tif", "b.tif"]), tmp_path / "split.csv"
+    for codes in ((1, 2), (3, 2)):
+        lists.write_text("".join(f"{code},s1,s2_cloudfree,s2_cloudy,{name}.tif\n" for code, name in zip(codes, "ab", strict=True)))
+        build_index(Sen12mscrFlat(root, split=None, split_file=lists), tmp_path / "index.parquet")
+    assert read_index(tmp_path / "index.parquet")["split"].to_pylist() == ["test", "val"]
+
+
+def test_an_index_of_a_series_keeps_the_cover_of_all_dates(tmp_path: Path) -> None:
+    root = make_sen12mscr_ts(tmp_path / "ts", [("ROIs1868", 36)], patches=(1,), side=8)
+    measured = Sen12mscrTs(root, cloud_mask=_darker_with_time)
+    build_index(measured, tmp_path / "index.parquet")
+    covers = index_covers(tmp_path / "index.parquet")
+    assert covers == {"ROIs1868_36_patch_1": pytest.approx([1 - number / 32 for number in range(30)])}
+    again = Sen12mscrTs(root, cover=tmp_path / "index.parquet")
+    assert again.dates(0) == measured.dates(0)
+    assert again.dates(0).target == 29
+    build_index(Synthetic(length=1, size_px=64, split=None), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="has none"):
+        Sen12mscrTs(root, cover=tmp_path / "other.parquet")
+
+
+def _darker_with_time(image: FloatArray, bands: tuple[str, ...]) -> BoolArray:
+    """A share of 1 on the first of the fake's dates, 3/32 on the last."""
+    assert len(bands) == 13
+    return np.arange(64).reshape(8, 8) < 64 - 2 * (round(float(image[0, 0, 0]) * 10_000) - 1000)
 
 
 def test_errors_are_rows_and_tried_again(tmp_path: Path) -> None:

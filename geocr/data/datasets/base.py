@@ -23,6 +23,7 @@ from geocr.core.types import BoolArray, FloatArray
 from geocr.data.datasets.card import DatasetCard
 from geocr.data.datasets.reading import READ_OPTIONS, Image, read_backscatter, read_mask, read_reflectance
 from geocr.data.datasets.record import Partner, Records, SampleRecord, Scan
+from geocr.data.masker import PatchMasker
 from geocr.data.sample import FusionSample, SampleDates, SampleMeta, SamplePaths, Skip, usable, validate_sample
 from geocr.io.grid import SceneGrid
 from geocr.models.spec import DATE_EPOCH
@@ -42,7 +43,7 @@ class Options(TypedDict, total=False):
     optical_bands: Sequence[str] | None
     require: Sequence[Partner] | None
     on_error: OnError
-    cloud_mask: CloudMasker | None
+    cloud_mask: CloudMasker | str | None
     transforms: Transform | None
     validate: bool
 
@@ -67,7 +68,8 @@ class FusionDataset(NonGeoDataset):
         on_error: `stop` raises at a file that cannot be read. `skip` takes the next readable sample, counts it in `skipped`, warns,
             and notes it in the sample's `meta["skipped"]`, which also tells of skips in worker processes. For training only:
             an evaluation must stop, because a skip repeats another sample.
-        cloud_mask: Makes `cloud_mask` from cloudy images of a set that has none of its own.
+        cloud_mask: Makes `cloud_mask` from cloudy images of a set that has none of its own: a function, or the name of a detector of
+            `PatchMasker`, for example `auto`.
         transforms: From sample to sample, applied last.
         validate: Check every sample with `validate_sample`: costs about as much as reading it.
 
@@ -93,7 +95,8 @@ class FusionDataset(NonGeoDataset):
         self.on_error: OnError = options.get("on_error", "stop")
         if self.on_error not in ("stop", "skip"):
             raise InputError(f"on_error is stop or skip, got {self.on_error!r}")
-        self.cloud_mask = options.get("cloud_mask")
+        masker = options.get("cloud_mask")
+        self.cloud_mask: CloudMasker | None = PatchMasker(method=masker) if isinstance(masker, str) else masker
         self.transforms = options.get("transforms")
         self.validate = options.get("validate", False)
         unknown = set(options) - set(Options.__annotations__)
@@ -145,6 +148,15 @@ class FusionDataset(NonGeoDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch begins. Heard by sets that draw: the dates of a series."""
+
+    def settings(self) -> dict[str, object]:
+        """What decides its samples beside their files and bands: results kept for later hold while these are equal."""
+        return {"cloud_mask": repr(self.cloud_mask)}
+
+    def covers(self, index: int) -> Sequence[float] | None:
+        """Cloud share of every date a sample's dates are chosen from, 0 to 1; None where its dates are fixed."""
+        del index
+        return None
 
     def filtered(self, keep: Callable[[SampleRecord], bool]) -> Self:
         """The same data set with only the samples whose record `keep` accepts."""

@@ -89,6 +89,9 @@ class Scenes(FusionDataset):
         self.root = Path(root)
         bands: dict[str, Any] = {} if optical_bands is None else {"bands": tuple(optical_bands)}
         bands |= {} if sar_bands is None else {"sar_bands": tuple(sar_bands)}
+        self._reading = {"patch_px": patch_px, "max_days": max_days, "masks": str(cloud_mask)} | {
+            key: repr(options[key]) for key in options
+        }
         self.pairs = self._open(max_days=max_days, cloud_mask=cloud_mask, on_error=on_error, **bands, **options)
         self.patch_px, self.stride_px = patch_px, stride_px
         self.blocks = self._split_ground(block_px, gap_px, fractions, seed) if split is not None else None
@@ -102,6 +105,10 @@ class Scenes(FusionDataset):
             transforms=transforms,
             validate=validate,
         )
+
+    def settings(self) -> dict[str, object]:
+        """As the base class."""
+        return super().settings() | self._reading
 
     def _open(self, **options: Any) -> ScenePairs:  # noqa: ANN401 - those of the readers
         try:

@@ -132,7 +132,9 @@ class Sen12(PictureDataset):
         """Key of each complete pair to its split."""
         if self.split is None:
             return {}
-        keys = {place: [place.key(number) for number in numbers] for place, numbers in pairs.items()}
+        keys = {place: [place.key(number) for number in numbers] for place, numbers in pairs.items() if numbers}
+        if not keys:
+            return {}
         if self.subset != "all":
             return self._mdfcr(pairs)
         if self.rule == "published":

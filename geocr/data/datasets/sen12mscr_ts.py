@@ -1,5 +1,7 @@
 """`sen12mscr_ts`: SEN12MS-CR-TS, thirty dates of Sentinel-1 and Sentinel-2 per patch: some are input, one is the target."""
 
+import hashlib
+import json
 import os
 import re
 from collections import Counter
@@ -18,6 +20,7 @@ from geocr.data.datasets.card import DatasetCard
 from geocr.data.datasets.dates import DateChoice, choose_fixed, choose_random
 from geocr.data.datasets.published import published_split
 from geocr.data.datasets.record import SampleRecord, Scan, scan_of
+from geocr.data.index import index_covers
 from geocr.data.sample import FusionSample
 
 DATES = 30
@@ -43,8 +46,8 @@ class _Series:
 class Sen12mscrTs(FusionDataset):
     """`T` cloudy dates of Sentinel-1 and Sentinel-2, and a clear one, 256 x 256 pixels of 10 m.
 
-    Which dates these are follows from their cloud cover: give it as `cover` (an index knows it), or give a `cloud_mask`, by which it
-    is measured the first time a sample is read, at the price of reading thirty images.
+    Which dates these are follows from their cloud cover: give it as `cover`, or give a `cloud_mask`, by which it is measured the first
+    time a sample is read, at the price of reading thirty images. An index made with a `cloud_mask` keeps what was measured.
 
     Args:
         root: Folder that holds `ROIs1158`, `ROIs1868`, `ROIs1970`, `ROIs2017`, whichever are there.
@@ -54,7 +57,7 @@ class Sen12mscrTs(FusionDataset):
         max_cover: Greatest cloud share of an input (`fixed`).
         target_among_inputs: As the published loader, let the target be one of its inputs (`fixed`).
         region: One of the five regions, or `all`.
-        cover: Identifier of a sample to the cloud shares of its thirty dates.
+        cover: Identifier of a sample to the cloud shares of its thirty dates; or the path of an index that has them.
         seed: Of the random rule. Equal seed, epoch and sample give equal dates, whatever the number of workers.
         **options: As in `FusionDataset`.
     """
@@ -91,7 +94,7 @@ class Sen12mscrTs(FusionDataset):
         max_cover: float = 1.0,
         target_among_inputs: bool = False,
         region: Region = "all",
-        cover: Mapping[str, Sequence[float]] | None = None,
+        cover: Mapping[str, Sequence[float]] | str | Path | None = None,
         seed: int = 0,
         **options: Unpack[Options],
     ) -> None:
@@ -105,12 +108,12 @@ class Sen12mscrTs(FusionDataset):
             raise InputError("a sample of sen12mscr_ts is made of all its dates in both modalities: `require` cannot be set")
         if cover is None and options.get("cloud_mask") is None:
             raise InputError(
-                "dates are chosen by their cloud cover: give `cover` (identifier to the cloud shares of the thirty dates, from an index) "
-                "or `cloud_mask` (a function that finds clouds), got neither"
+                "dates are chosen by their cloud cover: give `cover` (an index made with a cloud_mask, or identifier to the cloud shares of "
+                "the thirty dates) or `cloud_mask` (auto, another detector, or a function); on the command line --set cloud_mask=auto; got neither"
             )
         self.inputs, self.sampling, self.seed = inputs, sampling, seed
         self.min_cover, self.max_cover, self.target_among_inputs = min_cover, max_cover, target_among_inputs
-        self.region, self.cover = region, cover
+        self.region, self.cover = region, index_covers(cover) if isinstance(cover, str | Path) else cover
         self._measured: dict[str, tuple[float, ...]] = {}
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         super().__init__(root, **options)
@@ -122,6 +125,17 @@ class Sen12mscrTs(FusionDataset):
     def dates(self, index: int) -> DateChoice:
         """The dates of a sample in this epoch."""
         return self._choose(self.samples[index])
+
+    def covers(self, index: int) -> Sequence[float]:
+        """Cloud share of each of the thirty dates of a sample, 0 to 1."""
+        return self._cover(self.samples[index])
+
+    def settings(self) -> dict[str, object]:
+        """As the base class."""
+        names = ("inputs", "sampling", "seed", "min_cover", "max_cover", "target_among_inputs")
+        known = None if self.cover is None else json.dumps({name: list(self.cover[name]) for name in sorted(self.cover)})
+        cover = None if known is None else hashlib.sha256(known.encode()).hexdigest()
+        return super().settings() | {name: getattr(self, name) for name in names} | {"cover": cover}
 
     def _scan(self) -> Scan:
         self.require = ("sar", "cloudy")

@@ -68,6 +68,11 @@ class Synthetic(FusionDataset):
         self.cloud_cover, self.nodata_wedge = cloud_cover, nodata_wedge
         super().__init__(root, **options)
 
+    def settings(self) -> dict[str, object]:
+        """As the base class."""
+        own = {"size_px": self.size_px, "seed": self.seed, "cloud_cover": list(self.cloud_cover), "nodata_wedge": self.nodata_wedge}
+        return super().settings() | own
+
     def _scan(self) -> Scan:
         return Scan(
             samples=Records.patterned(

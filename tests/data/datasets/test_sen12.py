@@ -1,5 +1,6 @@
 """SEN1-2 in three layouts and all its splits; TGRS-SQ; a warning tells when a split shares scenes."""
 
+import shutil
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -179,6 +180,19 @@ def test_missing_partners_are_counted(tmp_path: Path) -> None:
     (root / "v_2" / "agri" / "s2" / "ROIs1970_fall_s2_19_p1.png").unlink()
     with pytest.warns(DataWarning, match=r"1 without clear \(first: agri/ROIs1970_fall_19_p1\)"):
         assert len(Sen12(root, split=None)) == 39
+
+
+def test_a_terrain_without_its_optical_pictures_is_counted_and_the_others_are_split(tmp_path: Path) -> None:
+    scenes = {f"ROIs1970_fall_{number}": (1, 2) for number in range(10)}
+    root = make_terrain(tmp_path, {"agri": scenes, "urban": scenes})
+    shutil.rmtree(root / "v_2" / "urban" / "s2")
+    with pytest.warns(DataWarning, match="20 without clear"):
+        sizes = [len(Sen12(root, split=split)) for split in ("train", "val", "test")]
+    assert sum(sizes) == 20
+    assert min(sizes) > 0
+    shutil.rmtree(root / "v_2" / "agri" / "s2")
+    with pytest.warns(DataWarning), pytest.raises(MissingDataError, match="40 left out without their clear"):
+        Sen12(root)
 
 
 # TGRS-SQ
