@@ -13,10 +13,14 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that read; 0 reads 
 SetOptions = Annotated[
     list[str] | None, typer.Option("--set", help="Further argument of the data set, NAME=VALUE (JSON or text); may be repeated.")
 ]
+MaxDays = Annotated[
+    float | None,
+    typer.Option(min=0, help="scenes, allclear: greatest distance in days between a cloudy image and its partners. (default: 5; 2)"),
+]
 
 
-def dataset_options(pairs: list[str] | None) -> dict[str, Any]:
-    """`NAME=VALUE` pairs as keyword arguments: values are JSON where they parse as such, else text.
+def dataset_options(pairs: list[str] | None, *, max_days: float | None = None) -> dict[str, Any]:
+    """`NAME=VALUE` pairs as keyword arguments: values are JSON where they parse as such, else text. `max_days` is added when given.
 
     Raises:
         InputError: When a pair has no `=`.
@@ -25,7 +29,7 @@ def dataset_options(pairs: list[str] | None) -> dict[str, Any]:
 
     from geocr.core.errors import InputError
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {} if max_days is None else {"max_days": max_days}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
         if not equals or not name:
@@ -37,7 +41,9 @@ def dataset_options(pairs: list[str] | None) -> dict[str, Any]:
     return options
 
 
-def open_dataset(name: str, root: str, *, split: str | None, pairs: list[str] | None, note: Callable[[str], None]) -> "FusionDataset":
+def open_dataset(
+    name: str, root: str, *, split: str | None, pairs: list[str] | None, note: Callable[[str], None], max_days: float | None = None
+) -> "FusionDataset":
     """The data set of a command's options; its warnings go to `note`.
 
     Raises:
@@ -48,7 +54,7 @@ def open_dataset(name: str, root: str, *, split: str | None, pairs: list[str] | 
     from geocr.core.errors import InputError
     from geocr.data.datasets import DATASETS
 
-    options = dataset_options(pairs)
+    options = dataset_options(pairs, max_days=max_days)
     kind = DATASETS.load(name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geocr.cli._datasets import DatasetName, SetOptions, Workers, dataset_options
+from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, Workers, dataset_options
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ def command(
     dataset: DatasetName,
     limit: Annotated[int | None, typer.Option(min=1, help="Read only so many samples, spread evenly. (default: all)")] = None,
     workers: Workers = 2,
+    max_days: MaxDays = None,
     settings: SetOptions = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -39,7 +40,7 @@ def command(
             root,
             limit=limit,
             workers=workers,
-            options=dataset_options(settings),
+            options=dataset_options(settings, max_days=max_days),
             total=lambda count: display.stage("samples", count),
             advance=display.advance,
         )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from geocr.cli._datasets import DatasetName, SetOptions, Workers, open_dataset
+from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, Workers, open_dataset
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
 
@@ -18,6 +18,7 @@ def command(
     ] = "auto",
     no_checksum: Annotated[bool, typer.Option("--no-checksum", help="Do without the SHA-256 of each sample's files.")] = False,
     workers: Workers = 2,
+    max_days: MaxDays = None,
     settings: SetOptions = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -37,7 +38,7 @@ def command(
     from geocr.data.masker import PatchMasker
 
     with Display(quiet=quiet or as_json) as display:
-        found = open_dataset(dataset, root, split=None, pairs=settings, note=display.note)
+        found = open_dataset(dataset, root, split=None, pairs=settings, note=display.note, max_days=max_days)
         masker = None if cloud_mask == "none" or found.card.optical_unit == "display" else PatchMasker(method=cloud_mask)
         summary = build_index(
             found,

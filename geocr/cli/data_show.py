@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from geocr.cli._datasets import DatasetName, SetOptions, open_dataset
+from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, open_dataset
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
 
 
@@ -15,6 +15,7 @@ def command(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Samples to draw, spread evenly.")] = 8,
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG to write.")] = Path("samples.png"),
     split: Annotated[str | None, typer.Option(help="train, val or test. (default: all samples)")] = None,
+    max_days: MaxDays = None,
     settings: SetOptions = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing picture.")] = False,
     quiet: Quiet = False,
@@ -33,7 +34,7 @@ def command(
     if out.exists() and not overwrite:
         raise OutputExistsError(f"outputs must not exist yet; {out} does; give --overwrite to replace it, or another -o")
     with Display(quiet=quiet or as_json) as display:
-        found = open_dataset(dataset, root, split=split, pairs=settings, note=display.note)
+        found = open_dataset(dataset, root, split=split, pairs=settings, note=display.note, max_days=max_days)
     numbers = spread(len(found), count)
     write_samples(found, numbers, out)
     if as_json:

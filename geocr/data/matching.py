@@ -121,7 +121,9 @@ def no_partner(kind: str, max_days: float | None, nearest: Sequence[float | None
     """The error for a set of scenes of which none has a partner."""
     known = [days for days in nearest if days is not None]
     if known:
-        what = f"the nearest lies {min(known):.1f} days away: raise --max-days above that, or get images closer in time"
+        what = (
+            f"the nearest lies {min(known):.1f} days away: raise --max-days (in Python max_days) above that, or get images closer in time"
+        )
     else:
         what = "none of them overlaps a cloudy scene: get images of the same place"
     return GeoreferenceError(

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from geocr.cli.app import app
-from geocr.core.errors import InputError, OutputExistsError, RegistryError
+from geocr.core.errors import GeoreferenceError, InputError, OutputExistsError, RegistryError
 from geocr.data.check import check_dataset
 from tests.data_makers.scenes import make_scenes, write_s1
 from tests.data_makers.sen12mscr import make_sen12mscr
@@ -180,6 +180,16 @@ def test_real_patches_are_indexed(real_data: Path, tmp_path: Path) -> None:
     report = run("index", real_data / "sen12mscr", "-d", "sen12mscr", "-o", tmp_path / "real.parquet", "--workers", 0)
     assert report["rows"] >= 1
     assert report["errors"] == 0
+
+
+def test_max_days_is_an_option_of_each_command(tmp_path: Path) -> None:
+    root = make_scenes(tmp_path / "place")  # the clear scene four days later
+    with pytest.raises(GeoreferenceError, match="raise --max-days"):
+        run("index", root, "-d", "scenes", "--max-days", "3.5")
+    for command in (("index", "--workers", 0), ("check", "--workers", 0), ("show", "-o", tmp_path / "a.png")):
+        run(command[0], root, "-d", "scenes", *SMALL, *command[1:], "--max-days", "4.1")
+    with pytest.raises(InputError, match="max_days"):
+        run("index", root, "-d", "sen12mscr", "--max-days", "4")
 
 
 def test_times_are_told_where_matching_needs_them(tmp_path: Path) -> None:

@@ -246,3 +246,17 @@ def test_real_scenes_at_both_ends_of_a_tile(real_data: Path) -> None:
         sample = validate_sample(pairs[patch])
         assert sample["meta"]["sar_unit"] == sample["meta"]["optical_unit"] == "display"
         assert sample["valid_mask"].float().mean() > 0.5
+
+
+def test_masks_follow_to_another_grid_wherever_the_patch_lies(tmp_path: Path) -> None:
+    place = Place(size=(160, 192))
+    root = make_scenes(tmp_path / "place", place=place)  # cloud over the 64 columns in the west
+    pairs = open_pairs(root, res=4.0)
+    for west, south in ((place.left + 500, place.top - 1500), (place.left + 600, place.top - 300), (place.left, place.top - 1600)):
+        sample = pairs[west : west + 200, south : south + 200]
+        grid = sample["meta"]["grid"]
+        assert grid is not None
+        centres = grid.transform.c + (np.arange(grid.shape[1]) + 0.5) * grid.transform.a
+        expected = np.broadcast_to(centres < place.left + 640, grid.shape)
+        assert (sample["cloud_mask"][0].numpy() == expected).all()
+        assert 0 < expected.mean() <= 1
