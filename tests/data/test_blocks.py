@@ -36,6 +36,14 @@ def test_patches_of_different_splits_are_at_least_the_gap_apart(
                 assert distance(one, other) >= gap
 
 
+@given(size=st.integers(800, 4000), gap=st.integers(0, 700), seed=st.integers(0, 5))
+def test_regions_of_different_splits_are_the_gap_apart_and_no_more(size: int, gap: int, seed: int) -> None:
+    split = split_blocks([EXTENT], size=size, gap=gap, seed=seed)
+    regions = {name: split.regions(name) for name in ("train", "val", "test")}
+    between = [distance(one, other) for one in regions["train"] for name in ("val", "test") for other in regions[name]]
+    assert min(between) == pytest.approx(gap)
+
+
 @given(size=st.floats(900, 6000), gap_share=st.floats(0, 0.9), seed=st.integers(0, 9))
 def test_regions_of_a_split_are_what_split_of_says(size: float, gap_share: float, seed: int) -> None:
     split = split_blocks([EXTENT], size=size, gap=size * gap_share, seed=seed)
