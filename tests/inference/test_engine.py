@@ -128,6 +128,51 @@ def test_tiled_equals_whole_for_a_local_reconstructor(tmp_path: Path, shape: tup
         np.testing.assert_array_equal(tiled[name], whole[name])
 
 
+@dataclass(frozen=True)
+class Disagreeing(Identity):
+    """Another number for each tile: only the weights decide what stands where tiles meet."""
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        value = level_of(tile.window.row, tile.window.col)
+        return Reconstruction(mean=np.full_like(tile.optical, value), std=np.full_like(tile.optical, value))
+
+
+def level_of(row: int, col: int) -> float:
+    """Neighbours differ by a tenth and more."""
+    return 0.1 + (row * 37 + col * 101) % 7 / 10
+
+
+def shares_of(length: int, spec: TileSpec) -> tuple[list[int], NDArray[np.float64]]:
+    """Starts of windows along an axis and the weight `(window, pixel)` of each: written from the definition, not with the engine's parts."""
+    if length <= spec.size_px:
+        return [0], np.ones((1, length))
+    starts = [*range(0, length - spec.size_px, spec.stride_px), length - spec.size_px]
+    weights = np.zeros((len(starts), length))
+    weights[0] = 1
+    for i, start in enumerate(starts[:-1]):
+        end = start + spec.size_px - spec.halo_px
+        step = (np.arange(spec.overlap_px) + 0.5) / max(1, spec.overlap_px)
+        rising = np.concatenate([np.zeros(end - spec.overlap_px), np.sin(np.pi / 2 * step) ** 2, np.ones(length - end)])
+        weights[i] *= 1 - rising
+        weights[i + 1] = rising
+    return starts, weights
+
+
+@worlds
+@given(shape=shapes, spec=lattices, seed=st.integers(0, 3), mode=st.sampled_from(["full", "replace-clouds"]))
+def test_tiles_that_disagree_are_mixed_by_squared_sines(
+    tmp_path: Path, shape: tuple[int, int], spec: TileSpec, seed: int, mode: str
+) -> None:
+    """Also beside skipped tiles, whose place in the edge that rows of tiles share holds what an earlier row left there."""
+    world = make_world(tmp_path, shape=shape, seed=seed, cover=0.02 if seed % 2 else 0.3)
+    out = world.run(Disagreeing(spec), mode=mode, threads=2)
+    (row_starts, row_weights), (col_starts, col_weights) = (shares_of(length, spec) for length in shape)
+    levels = np.array([[level_of(row, col) for col in col_starts] for row in row_starts])
+    expected = np.broadcast_to(row_weights.T @ levels @ col_weights, world.dn.shape)
+    filled = np.isin(out["provenance"], (2, 3)) & (world.dn != 0)
+    np.testing.assert_allclose(out["scene"][filled], expected[filled] * 1e4 + 1000, atol=0.51, rtol=0)
+
+
 @worlds
 @given(shape=shapes, spec=lattices, seed=st.integers(0, 3))
 def test_observed_pixels_stay_and_every_pixel_is_accounted_for(tmp_path: Path, shape: tuple[int, int], spec: TileSpec, seed: int) -> None:

@@ -299,3 +299,33 @@ def test_a_cluster_without_gpus_is_refused_instead_of_waited_for(world: World, t
     job, manifest = job_of(world, tmp_path / "none", Box(SPEC))
     with pytest.raises(InputError, match=r'offers GPU; start one worker per GPU with `dask worker --nthreads 1 --resources "GPU=1"`'):
         run_on_cluster(replace(job, resources=ONE_GPU), manifest, client, on_band=lambda *_: None)
+
+
+@dataclass(frozen=True)
+class SaysWhere(Box):
+    """Leaves the number of its process in a folder."""
+
+    folder: str = ""
+
+    def __call__(self, tile: TileInput) -> Reconstruction:
+        (Path(self.folder) / str(os.getpid())).touch()
+        return super().__call__(tile)
+
+
+@pytest.mark.slow
+def test_bands_for_a_gpu_go_only_to_workers_that_offer_one(world: World, tmp_path: Path) -> None:
+    from distributed import Client, Nanny, Scheduler, SpecCluster
+
+    places = tmp_path / "places"
+    places.mkdir()
+    job, manifest = job_of(world, tmp_path / "mixed", SaysWhere(SPEC, folder=str(places)))
+    workers = {
+        name: {"cls": Nanny, "options": {"nthreads": 1, "resources": offers}} for name, offers in (("with", {"GPU": 1}), ("without", {}))
+    }
+    scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
+    with SpecCluster(scheduler=scheduler, workers=workers) as cluster, Client(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        run_on_cluster(replace(job, resources=ONE_GPU), manifest, client, on_band=lambda *_: None)
+        info = client.scheduler_info()["workers"]
+        with_one = {str(client.run(os.getpid, workers=[address])[address]) for address, facts in info.items() if facts["resources"]}
+    assert {path.name for path in places.iterdir()} == with_one
