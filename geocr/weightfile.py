@@ -1,6 +1,7 @@
 """Tensors from a weight file that somebody else wrote: safetensors, or PyTorch's own format without running its code."""
 
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,21 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from geocr.core.errors import CheckpointError
+
+_DAMAGE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What the two readers raise at bytes that are no weights: nothing else happens between opening such a file and the answer."""
 
 
 def read_weights(path: str | Path, *, inside: Sequence[str] = ("state_dict",)) -> dict[str, Tensor]:
@@ -29,7 +45,7 @@ def read_weights(path: str | Path, *, inside: Sequence[str] = ("state_dict",)) -
         raise CheckpointError(f"a weight file must exist, got {path}; geocr downloads no weights: give the path of a file you have")
     try:
         found = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else _load_restricted(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"a weight file must be safetensors or a state dict by torch.save, holding tensors only; {path} is not ({reason}); "
