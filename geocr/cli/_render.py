@@ -53,10 +53,12 @@ class Display:
 
     Args:
         quiet: Show nothing.
+        stopped: What Ctrl-C leaves behind, in words.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, stopped: str = "finished rows are kept, and the same command goes on from there") -> None:
         self._quiet = quiet
+        self._stopped = stopped
         self._bar: RichProgress | None = None
         self._task: Any = None
 
@@ -81,7 +83,7 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
         if kind is KeyboardInterrupt:  # typer ends the process by itself, with code 130 and without a word
-            print_error("stopped; finished rows are kept, and the same command goes on from there")
+            print_error(f"stopped; {self._stopped}")
 
     def note(self, text: str) -> None:
         """Say a decision aloud."""

@@ -69,7 +69,9 @@ def command(
     chosen = _settings(context.params)
     folder = EvaluationFolder(out)
     name, root = dataset_argument(data)
-    with Display(quiet=quiet or as_json) as display:
+    with Display(
+        quiet=quiet or as_json, stopped="no figures were written; exported predictions are whole, and --overwrite starts anew"
+    ) as display:
         if not dry_run:
             folder.require_free(overwrite=overwrite)
         found = open_dataset(name, root, split=None if split == "all" else split, pairs=settings, note=display.note)

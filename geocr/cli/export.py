@@ -49,7 +49,7 @@ def command(
         raise InputError(f"--format is {' or '.join(SUFFIXES)}; got {kind!r}")
     require_exportable(loaded, form)
     target = out or checkpoint.with_suffix(SUFFIXES[form])
-    with Display(quiet=quiet or as_json) as display:
+    with Display(quiet=quiet or as_json, stopped="nothing was written") as display:
         found = _patches(loaded.header.spec, data, split, settings, cloud_mask=cloud_mask, display=display)
         samples = [found[number] for number in _spread(len(found), patches)]
         if dry_run:

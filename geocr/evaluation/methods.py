@@ -60,7 +60,7 @@ class Methods:
         return found | {baseline.name: baseline.bands_for(meta) for baseline in self.baselines}
 
     def predict(self, samples: Sequence[FusionSample]) -> list[dict[str, Prediction]]:
-        """Every method's answer to samples of one shape."""
+        """Every method's answer to samples of one shape, in the order of `names`."""
         answers: list[dict[str, Prediction]] = [{} for _ in samples]
         for predictor in self.predictors:
             for answer, found in zip(answers, predictor.predict(samples), strict=True):
@@ -68,7 +68,7 @@ class Methods:
         for answer in answers:
             members = [answer[network.best] for network in self.networks]
             answer.update({f"ensemble {kind}": mix(members, kind) for kind in self.ensemble})
-        return answers
+        return [{name: answer[name] for name in self.names} for answer in answers]
 
     def describe(self) -> dict[str, Any]:
         """JSON-able facts of each method."""

@@ -123,7 +123,7 @@ def headline_titles(result: EvaluationResult) -> list[str]:
 def region_tables(result: EvaluationResult) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Region to heads of columns and a row for each method: values alone, narrow enough for a terminal."""
     keys = list(next(iter(result.measures.values())).sums)
-    tables = {}
+    tables: dict[str, tuple[list[str], list[list[str]]]] = {}
     for region in result.plan.ruler.regions:
         ending = "" if region == "all" else f"_{region}"
         other = tuple(f"_{one}" for one in ("cloudy", "clear") if one != region)

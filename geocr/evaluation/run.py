@@ -85,8 +85,13 @@ class EvaluationPlan:
     """Who is tested against whom."""
     shape: tuple[int, ...]
     """`(T, H, W)` of the first sample."""
-    optical_unit: str
-    """`reflectance`, or `display`: pictures, measured with white at 1."""
+    meta: SampleMeta
+    """Of the first sample."""
+
+    @property
+    def optical_unit(self) -> str:
+        """`reflectance`, or `display`: pictures, measured with white at 1."""
+        return self.meta["optical_unit"]
 
     def describe(self) -> dict[str, Any]:
         """JSON-able facts, for `--dry-run` and the summary."""
@@ -164,7 +169,7 @@ def plan_evaluation(dataset: FusionDataset, checkpoints: Sequence[str | Path], s
         settings=settings,
         pairs=tuple(methods.pairs(settings.reference)),
         shape=(sample["sar"].shape[0], *sample["valid_mask"].shape),
-        optical_unit=meta["optical_unit"],
+        meta=meta,
     )
 
 
@@ -215,7 +220,7 @@ def evaluate(plan: EvaluationPlan, *, sink: Sink | None = None, progress: Progre
 
 
 def _tell(plan: EvaluationPlan, progress: Progress) -> None:
-    for name, predicted in plan.methods.bands_of(_meta_of(plan)).items():
+    for name, predicted in plan.methods.bands_of(plan.meta).items():
         more = [band for band in predicted if band not in plan.ruler.bands]
         if more:
             progress.note(
@@ -223,10 +228,6 @@ def _tell(plan: EvaluationPlan, progress: Progress) -> None:
             )
     if plan.ruler.regions == ("all",):
         progress.note("samples have no cloud mask: no regions, and no classes of cloud coverage")
-
-
-def _meta_of(plan: EvaluationPlan) -> SampleMeta:
-    return plan.dataset[plan.numbers[0]]["meta"]
 
 
 def read_samples(plan: EvaluationPlan, numbers: Sequence[int]) -> Iterator[FusionSample]:
