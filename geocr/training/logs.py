@@ -123,12 +123,11 @@ class WandbLog:
 
 def open_logs(folder: Path, *, step: int, tensorboard: bool, wandb: str | None, config: Mapping[str, Any]) -> list[RunLog]:
     """The logs of a run that has done so many steps."""
-    logs: list[RunLog] = [CsvLog(folder / "log.csv", step)]
+    logs: list[RunLog] = [] if wandb is None else [WandbLog(wandb, folder, config)]
+    logs.append(CsvLog(folder / "log.csv", step))
     if tensorboard:
         logging.getLogger("tensorboard").setLevel(logging.ERROR)
         logs.append(TensorBoardLog(folder / "tensorboard", step))
-    if wandb is not None:
-        logs.append(WandbLog(wandb, folder, config))
     return logs
 
 

@@ -1,7 +1,7 @@
 """A batch as a network takes it: its bands in its order and its units, and the truth beside them."""
 
-from dataclasses import dataclass
 from math import isnan
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +13,8 @@ from geocr.models.spec import ModelSpec
 from geocr.training.units import optical_to_network, sar_to_network
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NetworkBatch:
-    """Inputs and truth, network units, finite."""
+class NetworkBatch(NamedTuple):
+    """Inputs and truth, network units, finite. A tuple, because Lightning does not look into frozen dataclasses."""
 
     sar: Tensor
     """`(B, T, Cs, H, W)` float32."""
@@ -36,20 +35,7 @@ class NetworkBatch:
 
     def part(self, size: int) -> "NetworkBatch":
         """Its first samples."""
-
-        def cut(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[:size]
-
-        return NetworkBatch(
-            sar=self.sar[:size],
-            cloudy=self.cloudy[:size],
-            cloud_mask=cut(self.cloud_mask),
-            dates=cut(self.dates),
-            target=self.target[:size],
-            cloudy_out=cut(self.cloudy_out),
-            valid=self.valid[:size],
-            ids=self.ids[:size],
-        )
+        return NetworkBatch._make(None if field is None else field[:size] for field in self)
 
     @property
     def any_mask(self) -> Tensor | None:

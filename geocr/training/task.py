@@ -110,7 +110,7 @@ def require_finite(losses: Mapping[str, Tensor], batch: NetworkBatch) -> None:
     Raises:
         TrainingError: With the losses and the samples.
     """
-    wrong = {name: float(loss) for name, loss in losses.items() if not bool(torch.isfinite(loss))}
+    wrong = {name: loss.item() for name, loss in losses.items() if not bool(torch.isfinite(loss))}
     if wrong:
         raise TrainingError(
             f"a loss must be a finite number; got {', '.join(f'{name} = {value}' for name, value in wrong.items())} on the samples "

@@ -1,0 +1,79 @@
+"""`geocr train`: where settings come from, dry runs, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from geocr.cli.app import app
+from geocr.core.errors import InputError
+from tests.data_makers.sen12mscr import make_sen12mscr
+from tests.training.runs import settings
+from tests.training.small import SMALL, TRAIN_AND_VAL, options
+
+
+def geocr(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["train", *arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sen12mscr(tmp_path_factory.mktemp("cli"), TRAIN_AND_VAL, patches=(1, 2, 3, 4))
+
+
+def test_a_dry_run_trains_nothing_and_tells_sizes(data: Path, tmp_path: Path) -> None:
+    small = options([*SMALL["dsen2cr"], "data.batch=2", "run.device=cpu", "run.epochs=3"])
+    shown = geocr("--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "-o", str(tmp_path / "run"), "--dry-run", "--json", *small).output
+    told = json.loads(shown)
+    # 3 x 3 convolutions with bias: 15 to 4, twice 4 to 4, 4 to 13
+    parameters = (15 * 9 + 1) * 4 + 2 * (4 * 9 + 1) * 4 + (4 * 9 + 1) * 13
+    assert told["estimate"]["parameters"] == told["estimate"]["trained"] == parameters
+    assert told["estimate"]["train_samples"] == told["estimate"]["val_samples"] == 4
+    assert told["estimate"]["steps"] == 3 * 2
+    assert told["estimate"]["forward_gflop"] == pytest.approx(2 * 9 * (15 * 4 + 2 * 4 * 4 + 4 * 13) * 16 * 16 / 1e9)
+    assert told["estimate"]["hours"] > 0
+    assert told["config"]["optimizer"]["lr"] == 7e-5
+    assert not (tmp_path / "run").exists()
+    text = geocr("--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "--dry-run", *small).output
+    assert "optimizer:\n  name: nadam\n  lr: 7.0e-05" in text
+    assert f"{parameters:,}, of which {parameters:,} are trained" in text
+
+
+def test_settings_from_a_file_with_single_ones_changed(tmp_path: Path) -> None:
+    config = settings(tmp_path / "data")
+    (tmp_path / "mine.yaml").write_text(config.to_yaml())
+    run = geocr(str(tmp_path / "mine.yaml"), "-o", str(tmp_path / "run"), "--json", "--set", "run.max_steps=1")
+    told = json.loads(run.stdout)
+    assert (told["steps"], told["finished"], told["folder"]) == (1, True, str(tmp_path / "run"))
+    assert Path(told["best"]).exists()
+    more = json.loads(geocr("--resume", str(tmp_path / "run"), "--set", "run.max_steps=3", "--json").stdout)
+    assert (more["steps"], more["finished"]) == (3, True)
+    assert "val_psnr_db" in more
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--recipe", "sscr", "--resume", "x"], "settings come from one place; got --recipe and --resume"),
+        (["--recipe", "sscr", "--data", "sen12mscr"], "--data takes NAME=PATH"),
+        (["--data", "sen12mscr=x"], "--data needs to know what to train"),
+        (["--s1", "a"], "scenes are given by both --s1 and --s2"),
+        (["--recipe", "sscr", "--data", "a=b", "--s1", "a", "--s2", "b"], "on a data set .* or on scenes .* got both"),
+        (["--recipe", "sscr", "--set", "optimizer.lr"], "--set takes PATH=VALUE"),
+        (["--recipe", "sscr", "--set", "optimizer.speed=1"], "optimizer.speed: Extra inputs are not permitted"),
+        (["--recipe", "sscr"], "give --data sen12mscr=PATH"),
+        (["missing.yaml"], "a configuration must be a readable YAML file"),
+    ],
+)
+def test_wrong_options_are_refused_in_words(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        geocr(*arguments)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(InputError, match="settings are a YAML mapping with keys such as model and data"):
+        geocr(str(tmp_path / "list.yaml"))
