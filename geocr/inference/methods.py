@@ -4,13 +4,13 @@ A method is chosen and checked before anything is computed, so that a plan can b
 prepared (fitted, loaded) when the run begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
-from geocr.core.types import TileInput
+from geocr.core.types import Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.reconstructor import Reconstructor
@@ -52,6 +52,11 @@ class Method(Protocol):
         ...
 
     @property
+    def weights_bytes(self) -> int:
+        """Memory that it holds all through the run."""
+        ...
+
+    @property
     def read_rows(self) -> int | None:
         """Most rows of the scene to read at once; None for what reads fastest."""
         ...
@@ -83,8 +88,10 @@ class TunableMethod(Method, Protocol):
         """The same method, run in another way."""
         ...
 
-    def tune(self, samples: Sequence[TileInput], *, threads: int, tiles: int) -> tuple[Tuning, tuple[Trial, ...]]:
-        """Try on sample tiles how it runs fastest with so many cores and tiles to compute."""
+    def tune(
+        self, samples: Sequence[TileInput], *, threads: int, most_at_once: int, tiles: int, fits: Callable[[Tuning], bool]
+    ) -> tuple[Tuning, tuple[Trial, ...]]:
+        """Try on sample tiles how it runs fastest; arguments as of `Bench` and `geocr.inference.tuning.tune`."""
         ...
 
 
@@ -98,6 +105,7 @@ class SceneFitMethod:
     batch: int = 1
     layers: int = 96
     fit_bytes: int = 900 * 2**20
+    weights_bytes: int = 50 * 2**20
     read_rows: int | None = 128  # to decode tall blocks again is little beside the fill, and saves a fifth of a gigabyte
     notes: tuple[str, ...] = ()
 
@@ -131,8 +139,8 @@ class CheckpointMethod:
     """A `NeuralReconstructor`."""
     wishes: Wishes
     """What the user has decided."""
-    layers: int = 128
-    fit_bytes: int = 0
+    layers: int
+    weights_bytes: int
     read_rows: int | None = None
 
     @property
@@ -163,6 +171,11 @@ class CheckpointMethod:
         return facts
 
     @property
+    def fit_bytes(self) -> int:
+        """What loading takes: the file, its tensors, the model and the copy that is kept."""
+        return 4 * self.weights_bytes
+
+    @property
     def tuning(self) -> Tuning:
         """How the model is run."""
         tuning: Tuning = self.reconstructor.tuning
@@ -181,10 +194,17 @@ class CheckpointMethod:
         keep_only(reconstructor.key)
         return replace(self, reconstructor=reconstructor)
 
-    def tune(self, samples: Sequence[TileInput], *, threads: int, tiles: int) -> tuple[Tuning, tuple[Trial, ...]]:
+    def tune(
+        self, samples: Sequence[TileInput], *, threads: int, most_at_once: int, tiles: int, fits: Callable[[Tuning], bool]
+    ) -> tuple[Tuning, tuple[Trial, ...]]:
         """Try how the model runs fastest on this machine."""
-        bench = Bench(run=lambda tuning, batch: self.reconstructor.tuned(tuning).many(batch), samples=samples, threads=threads)
-        return tune(bench, self.wishes, gpu=self.reconstructor.key.device.startswith("cuda"), tiles=tiles)
+
+        def run(tuning: Tuning, batch: Sequence[TileInput]) -> list[Reconstruction]:
+            answers: list[Reconstruction] = self.reconstructor.tuned(tuning).many(batch)
+            return answers
+
+        bench = Bench(run=run, samples=samples, threads=threads, most_at_once=most_at_once)
+        return tune(bench, self.wishes, gpu=self.reconstructor.key.device.startswith("cuda"), tiles=tiles, fits=fits)
 
     def prepare(self, tiles: SceneTiles) -> Reconstructor:  # noqa: ARG002 - a trained model needs nothing of the scene
         """The model itself."""
@@ -200,6 +220,7 @@ class OwnMethod:
     batch: int = 1
     layers: int = 64
     fit_bytes: int = 0
+    weights_bytes: int = 0
     read_rows: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -252,6 +273,7 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
 
         from geocr.checkpoint import load_checkpoint  # noqa: PLC0415 - as above
         from geocr.inference.neural import NeuralReconstructor  # noqa: PLC0415 - as above
+        from geocr.models.footprint import forward_bytes  # noqa: PLC0415 - as above
 
         checkpoint = load_checkpoint(config.checkpoint)
         if not checkpoint.header.spec.sar_bands:
@@ -266,7 +288,13 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
             tile_px=config.tile_px,
             overlap_px=config.overlap_px,
         )
-        method = CheckpointMethod(reconstructor=reconstructor, wishes=wishes)
+        side_px = reconstructor.tile.size_px
+        method = CheckpointMethod(
+            reconstructor=reconstructor,
+            wishes=wishes,
+            layers=-(-forward_bytes(checkpoint.model, side_px) // (4 * side_px**2)),
+            weights_bytes=sum(tensor.nbytes for tensor in checkpoint.model.state_dict().values()),
+        )
     if config.uncertainty and not method.has_std:
         raise InputError(
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "

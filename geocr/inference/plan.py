@@ -100,6 +100,8 @@ class ScenePlan:
     """Float32 layers of a tile's size that the method holds while it works on one; for the estimate of memory."""
     fit_bytes: int = 0
     """Memory that preparing the method takes beside the process itself; for the same."""
+    weights_bytes: int = 0
+    """Memory that the method holds all through the run; for the same."""
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -140,12 +142,12 @@ class ScenePlan:
         chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
         results = (2 * self.threads + 2) * self.batch * size * size * 4 * bands * (1 + products)
         work = self.threads * self.batch * size * size * 4 * (bands + len(self.sar_bands) + self.layers)
-        return _PROCESS_BYTES + max(self.fit_bytes, held_rows * self.row_bytes + tails + chunk + results + work)
+        return _PROCESS_BYTES + max(self.fit_bytes, self.weights_bytes + held_rows * self.row_bytes + tails + chunk + results + work)
 
     def fingerprint(self) -> str:
         """Hash of what decides the output: not of what only decides time and memory."""
         facts = asdict(self)
-        for beside in ("threads", "read_rows", "layers", "fit_bytes"):
+        for beside in ("threads", "read_rows", "layers", "fit_bytes", "weights_bytes"):
             del facts[beside]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -198,6 +200,7 @@ def plan_scene(
     batch: int = 1,
     layers: int = 64,
     fit_bytes: int = 0,
+    weights_bytes: int = 0,
     read_rows: int | None = None,
 ) -> ScenePlan:
     """Lay out the run of a scene with a method that wants such tiles."""
@@ -215,6 +218,7 @@ def plan_scene(
         threads=threads,
         layers=layers,
         fit_bytes=fit_bytes,
+        weights_bytes=weights_bytes,
     )
 
 

@@ -7,6 +7,7 @@ from geocr.clouds.mask import CloudMask
 from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
+from geocr.core.memory import release_freed_memory
 from geocr.core.types import TileInput
 from geocr.grid.lattice import Lattice
 from geocr.inference.inputs import SceneTiles
@@ -92,20 +93,37 @@ def tune_scene(
         InputError: When the run cannot be kept within `max_memory`.
     """
     progress = progress or Silent()
-    method, plan, notes = prepared.method, prepared.plan, prepared.notes
+    method, notes, config = prepared.method, prepared.notes, prepared.config
+    plan = _within_memory(prepared.plan, config)
     if isinstance(method, TunableMethod):
         trials: tuple[Trial, ...] = ()
         tuning = remembered or method.tuning
         if remembered is None and prepared.survey.touched_tiles:
             progress.stage(f"trying how {method.name} runs fastest", 1)
-            tuning, trials = method.tune(_samples(prepared), threads=threads, tiles=prepared.survey.touched_tiles)
+            tuning, trials = method.tune(
+                _samples(prepared),
+                threads=threads,
+                most_at_once=plan.threads,
+                tiles=prepared.survey.touched_tiles,
+                fits=lambda tuning: _fits(_run_so(plan, tuning, threads), config),
+            )
             progress.advance()
         method = method.tuned(tuning)
-        plan = replace(plan, batch=tuning.batch, torch_threads=tuning.torch_threads, threads=max(1, threads // tuning.torch_threads))
+        if trials:
+            release_freed_memory()
+        plan = _within_memory(_run_so(plan, tuning, threads), config)
         if trials:
             notes = (*notes, _tuning_note(tuning, trials))
             progress.note(notes[-1])
-    return replace(prepared, method=method, plan=_within_memory(plan, prepared.config), notes=notes)
+    return replace(prepared, method=method, plan=plan, notes=notes)
+
+
+def _run_so(plan: ScenePlan, tuning: Tuning, threads: int) -> ScenePlan:
+    return replace(plan, batch=tuning.batch, torch_threads=tuning.torch_threads, threads=max(1, threads // tuning.torch_threads))
+
+
+def _fits(plan: ScenePlan, config: PredictConfig) -> bool:
+    return config.max_memory is None or plan.within(config.max_memory).memory_bytes <= config.max_memory
 
 
 def _samples(prepared: PreparedScene) -> list[TileInput]:
@@ -131,7 +149,7 @@ def _within_memory(plan: ScenePlan, config: PredictConfig) -> ScenePlan:
     if limit is None:
         return plan
     plan = plan.within(limit)
-    if plan.memory_bytes > limit:
+    if not _fits(plan, config):
         raise InputError(
             f"--max-memory must leave room for the run: {int(limit):,} bytes are too few, as one tile of {plan.tile.size_px} px at a time in batches "
             f"of {plan.batch} needs about {plan.memory_bytes:,}; give at least that, or a smaller --batch or --tile where a checkpoint is used"
@@ -186,6 +204,7 @@ def prepare_scene(
         batch=method.batch,
         layers=method.layers,
         fit_bytes=method.fit_bytes,
+        weights_bytes=method.weights_bytes,
         read_rows=method.read_rows,
     )
     survey = survey_clouds(tiles, plan.lattice, config.mode)

@@ -105,13 +105,15 @@ class Bench:
     """Tiles of the scene, of one size; a batch repeats them."""
     threads: int
     """Cores that the run may use."""
+    most_at_once: int
+    """Groups of tiles that the run may have in work at the same time."""
     clock: Callable[[], float] = time.perf_counter
 
     def time(self, tuning: Tuning) -> Trial | None:
         """Best of two rounds after one to warm up, every core at work; None when it does not fit into a GPU's memory."""
         import torch  # noqa: PLC0415 - a run without a network never needs it
 
-        side_by_side = max(1, self.threads // tuning.torch_threads)
+        side_by_side = max(1, min(self.most_at_once, self.threads // tuning.torch_threads))
         batch = list(islice(cycle(self.samples), tuning.batch))
         try:
             with ThreadPoolExecutor(side_by_side, initializer=torch.set_num_threads, initargs=(tuning.torch_threads,)) as pool:
@@ -132,7 +134,9 @@ class Bench:
         return [self.run(tuning, [tile])[0].mean for tile in self.samples]
 
 
-def tune(bench: Bench, wishes: Wishes, *, gpu: bool, tiles: int) -> tuple[Tuning, tuple[Trial, ...]]:
+def tune(
+    bench: Bench, wishes: Wishes, *, gpu: bool, tiles: int, fits: Callable[[Tuning], bool] = lambda _: True
+) -> tuple[Tuning, tuple[Trial, ...]]:
     """Find the fastest way to run a network, one setting after the other.
 
     Args:
@@ -140,6 +144,7 @@ def tune(bench: Bench, wishes: Wishes, *, gpu: bool, tiles: int) -> tuple[Tuning
         wishes: What must not be changed.
         gpu: Whether the network runs on a GPU.
         tiles: Tiles that the run will compute.
+        fits: Whether a run so tuned would keep within the memory allowed; what does not is not tried.
 
     Returns:
         The choice, and every trial that was made for it.
@@ -160,6 +165,8 @@ def tune(bench: Bench, wishes: Wishes, *, gpu: bool, tiles: int) -> tuple[Tuning
             candidate = replace(fastest.tuning, **change)
             if candidate == fastest.tuning:
                 continue
+            if not fits(candidate):
+                break
             trial = bench.time(candidate)
             if trial is None:
                 break

@@ -20,6 +20,7 @@ from geocr.inference.methods import CheckpointMethod
 from geocr.inference.parts import Manifest, remembered_tuning
 from geocr.inference.run import plan_run, predict_scene
 from geocr.inference.tuning import DEFAULT_TUNING, TUNE_FROM_TILES, Bench, Trial, Tuning, Wishes, tune, within_tolerance
+from geocr.models.base import FusionInput
 from geocr.models.unet import FusionUNet
 from tests.scenes import write_raster
 
@@ -58,7 +59,7 @@ class Machine:
     def tune(
         self, wishes: Wishes | None = None, *, gpu: bool = False, tiles: int = MANY, threads: int = 1
     ) -> tuple[Tuning, tuple[Trial, ...]]:
-        bench = Bench(run=self.run, samples=[tile()], threads=threads, clock=lambda: self.now)
+        bench = Bench(run=self.run, samples=[tile()], threads=threads, most_at_once=threads, clock=lambda: self.now)
         return tune(bench, wishes or Wishes(), gpu=gpu, tiles=tiles)
 
 
@@ -128,6 +129,21 @@ def test_batches_on_a_gpu_grow_until_one_does_not_fit() -> None:
     machine = Machine({"batch 8": 1.0, "batch 16": 0.5, "batch 32": 0.25, "batch 64": 0.1}, too_large=32)
     assert machine.tune(gpu=True)[0].batch == 32
     assert Machine({}, too_large=4).tune(gpu=True) == (Tuning(batch=8), ())
+
+
+def test_what_would_not_fit_into_the_memory_allowed_is_not_tried() -> None:
+    machine = Machine({"batch 4": 0.1})
+    bench = Bench(run=machine.run, samples=[tile()], threads=1, most_at_once=1, clock=lambda: machine.now)
+    choice, _ = tune(bench, Wishes(), gpu=False, tiles=MANY, fits=lambda tuning: tuning.batch < 4)
+    assert choice.batch == 1
+    assert {run.batch for run in machine.runs} == {1}
+
+
+def test_trials_have_no_more_tiles_in_work_than_the_run() -> None:
+    machine = Machine({})
+    bench = Bench(run=machine.run, samples=[tile()], threads=8, most_at_once=2, clock=lambda: machine.now)
+    bench.time(DEFAULT_TUNING)
+    assert len(machine.runs) == 3 * 2
 
 
 # --- a whole run ---
@@ -230,9 +246,10 @@ def test_the_model_runs_on_as_many_cores_as_the_plan_says(
     seen: set[int] = set()
     forward = FusionUNet.fuse
 
-    def watched(self: FusionUNet, *args: Any) -> Any:
-        seen.add(torch.get_num_threads())
-        return forward(self, *args)
+    def watched(self: FusionUNet, given: FusionInput) -> Any:
+        if given.cloudy.device.type != "meta":  # there memory is counted, and nothing computed
+            seen.add(torch.get_num_threads())
+        return forward(self, given)
 
     monkeypatch.setattr(FusionUNet, "fuse", watched)
     for cores in (1, 2):
