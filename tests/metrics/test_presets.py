@@ -1,5 +1,6 @@
 """Every preset against its definition, on invented and on real images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,24 @@ def test_a_preset_is_its_definition(name: str) -> None:
     given = make_batch(masks=name == "allclear")
     given.target[0, :, 3, 4] = 1.3  # loaders clip it
     compare(name, given)
+
+
+def test_an_image_without_error_counts_100_db_in_glfcr() -> None:
+    given = make_batch(2, masks=False)
+    given.prediction[0] = given.target[0]
+    compare("glfcr", given)
+
+
+def test_uncrtaints_calibrates_signed_means_of_images_in_its_own_bins() -> None:
+    given = make_batch(30, size=(16, 17), masks=False)
+    given = replace(given, variance=torch.linspace(0.2, 3, 30).view(-1, 1, 1, 1) * given.variance)
+    suite = build_suite(PRESETS["uncrtaints"], BANDS)
+    suite.update(given)
+    found = suite.compute()
+    variances, errors = (image.mean(dim=(1, 2, 3)).numpy() for image in (given.variance, given.prediction - given.target))
+    expected = definitions.calibration_as_published(variances, errors)
+    assert (float(found["calibration_uce"]), float(found["calibration_auce"])) == pytest.approx(expected, rel=1e-9)
+    assert definitions.calibration_in_equal_bins(variances, errors) != pytest.approx(expected, rel=1e-3)
 
 
 @pytest.fixture(scope="module")
