@@ -173,7 +173,9 @@ class Loop:
         progress, task = self.progress, self.task
         task.clear_gradients()
         with nullcontext() if self.average is None else self.average.applied(task.model):
-            figures = self.validator.measure(task, self.fabric, stopped=lambda: self._stopped(stop))
+            # several processes have unequal numbers of batches and cannot agree between them: they stop behind the validation
+            alone = self.fabric.world_size == 1
+            figures = self.validator.measure(task, self.fabric, stopped=lambda: alone and stop.requested)
             if figures is None:
                 return None
             better = self._count(figures)

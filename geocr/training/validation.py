@@ -9,6 +9,7 @@ from lightning.fabric import Fabric
 from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
+from geocr.core.errors import InputError
 from geocr.data.collate import FusionBatch, collate_samples
 from geocr.data.worker import prepare_worker
 from geocr.metrics.base import MetricInput
@@ -43,7 +44,14 @@ class Validator:
         """Mean loss and metrics over the validation samples; None when it was asked to stop.
 
         Processes share the samples; the figures are of all of them. NaN where nothing counted.
+
+        Raises:
+            InputError: When there are fewer samples than processes.
         """
+        if len(self.material.measured) < fabric.world_size:
+            raise InputError(
+                f"each of {fabric.world_size} processes validates at least one sample; there are {len(self.material.measured)}"
+            )
         task.eval_mode()
         suite: MetricSuite | None = None
         total = torch.zeros(2, dtype=torch.float64, device=fabric.device)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from geocr.checkpoint import load_checkpoint
 from geocr.cli.app import app
+from geocr.core.bands import L1C_BANDS
 from geocr.core.errors import RegistryError
 from geocr.data.datasets import DATASETS
 from geocr.training.config import TrainConfig
@@ -97,7 +98,8 @@ def test_it_trains_from_the_command_line_and_its_checkpoint_fills_a_scene(name: 
     if spec.optical_units != "reflectance" or spec.sar_units != "db":
         return  # pictures without a physical unit: there is no scene in reflectance for them
     place = Place(size=(40, 48))
-    write_s2(tmp_path / "S2_20230813T100559.tif", place)  # a model that reads dates finds one in the name
+    bands = L1C_BANDS if len(spec.optical_out) == len(L1C_BANDS) else spec.optical_out  # no band may stay cloudy
+    write_s2(tmp_path / "S2_20230813T100559.tif", place, bands=bands)  # a model that reads dates finds one in the name
     write_s1(tmp_path / "S1_20230812T053000.tif", place)
     write_mask(tmp_path / "mask.tif", place, cols=slice(0, 12))
     predicted = CliRunner().invoke(

@@ -45,8 +45,17 @@ KINDS: dict[str, Callable[[Path], TrainConfig]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("plain", 1),
+        ("adversarial", 3),
+        pytest.param("plain", 3, marks=pytest.mark.slow),
+        pytest.param("adversarial", 1, marks=pytest.mark.slow),
+        pytest.param("averaged", 1, marks=pytest.mark.slow),
+        pytest.param("averaged", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_in_the_middle_of_an_epoch_it_gives_the_same_curve_and_weights(kind: str, step: int, data: Path, tmp_path: Path) -> None:
     """Two steps make an epoch: behind the first and the third a run stands in the middle of one."""
     config = KINDS[kind](data)
@@ -69,6 +78,7 @@ def test_stopped_where_a_validation_was_due_it_validates_first(data: Path, tmp_p
     assert figures(tmp_path / "parts") == figures(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_stopped_after_every_step_it_gives_the_same_curve(data: Path, tmp_path: Path) -> None:
     config = settings(data, run={"validate_every": 3})
     train(config, tmp_path / "whole")
