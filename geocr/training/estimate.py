@@ -64,12 +64,12 @@ def estimate(config: TrainConfig) -> Estimate:
         InputError: When settings do not fit together, as `train` would raise it.
         MissingDataError: When the data are not there.
     """
-    model = build_model(config.model, seed=config.run.seed)
+    model = build_model(config.model, seed=config.run.seed, device="meta")  # counted, not computed
     material = open_material(config.data, model.spec, seed=config.run.seed, pictures=0)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if config.run.device == "auto" else config.run.device
     stream = BatchStream(material.train, size=config.data.batch, world=config.run.devices)
     steps = total_steps(config, stream.per_epoch)
-    rows, cols, flop, kept = _weigh(model, material, config)
+    rows, cols, flop, kept = weigh(model, material, config)
     weights = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     work = flop * _BACKWARD * stream.size * config.run.accumulate * steps
@@ -88,10 +88,22 @@ def estimate(config: TrainConfig) -> Estimate:
     )
 
 
-def _weigh(model: FusionModel, material: Material, config: TrainConfig) -> tuple[int, int, int, int]:
-    """Rows and columns of a sample; operations of its forward pass, and bytes that this keeps."""
+def weigh(model: FusionModel, material: Material, config: TrainConfig) -> tuple[int, int, int, int]:
+    """Count what a model's forward pass takes for one sample.
+
+    Args:
+        model: Built on the meta device, where nothing is computed.
+        material: Of which one sample is read.
+        config: For its seed.
+
+    Returns:
+        Rows and columns of the sample; operations of the forward pass; bytes it keeps for the backward one.
+    """
     samples = SeededSamples(material.train, seed=config.run.seed)
     batch = to_network(collate_samples([samples[SampleKey(0, 0, next(material.train.order(0)))]]), model.spec, torch.device("cpu"))
+    sar, cloudy, mask, dates = (
+        None if field is None else field.to("meta") for field in (batch.sar, batch.cloudy, batch.cloud_mask, batch.dates)
+    )
     kept = [0]
 
     def keep(tensor: Tensor) -> Tensor:
@@ -100,7 +112,7 @@ def _weigh(model: FusionModel, material: Material, config: TrainConfig) -> tuple
 
     model.eval()  # a batch of one: layers that normalise over the batch have nothing to go by
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(batch.sar, batch.cloudy, batch.cloud_mask if model.spec.needs_mask else None, batch.dates)
+        model(sar, cloudy, mask if model.spec.needs_mask else None, dates)
     rows, cols = batch.target.shape[-2:]
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters() if parameter.requires_grad)
     return rows, cols, counter.get_total_flops(), max(0, kept[0] - weights)

@@ -8,6 +8,14 @@ from typer.testing import CliRunner, Result
 
 from geocr.cli.app import app
 from geocr.core.errors import InputError
+from geocr.data.datasets.synthetic import Synthetic
+from geocr.data.sample import FusionSample
+from geocr.training.build import build_model
+from geocr.training.config import TrainConfig
+from geocr.training.estimate import weigh
+from geocr.training.material import Material
+from geocr.training.order import SetSource
+from geocr.training.recipe import read_recipe
 from tests.data_makers.sen12mscr import make_sen12mscr
 from tests.training.runs import settings
 from tests.training.small import SMALL, TRAIN_AND_VAL, options
@@ -38,6 +46,32 @@ def test_a_dry_run_trains_nothing_and_tells_sizes(data: Path, tmp_path: Path) ->
     text = geocr("--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "--dry-run", *small).output
     assert "optimizer:\n  name: nadam\n  lr: 7.0e-05" in text
     assert f"{parameters:,}, of which {parameters:,} are trained" in text
+
+
+@pytest.mark.parametrize(("recipe", "published_gmac"), [("dsen2cr", 1241.0), ("glfcr", 249.7)])
+def test_counted_work_is_the_published_one(recipe: str, published_gmac: float) -> None:
+    """Figures of tables that compare these models at 256 pixels, in multiplications: two operations each."""
+    config = TrainConfig.from_dict(read_recipe(recipe))
+    model = build_model(config.model, seed=0, device="meta")
+    material = Material(SetSource(OneSample(256), seed=0), OneSample(256), (), (0,))
+    _, _, flop, kept = weigh(model, material, config)
+    assert flop / 2e9 == pytest.approx(published_gmac, rel=0.002)
+    assert kept > 256 * 256 * 13 * 4
+
+
+class OneSample:
+    """A sample of 13 bands and a mask, any size."""
+
+    def __init__(self, side: int) -> None:
+        self.data = Synthetic(".", length=1, size_px=side)
+
+    def __len__(self) -> int:
+        return 1
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __getitem__(self, index: int) -> FusionSample:
+        return self.data[index]
 
 
 def test_settings_from_a_file_with_single_ones_changed(tmp_path: Path) -> None:
