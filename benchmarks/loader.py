@@ -36,10 +36,15 @@ from geocr.core.bands import L1C_BANDS, S1_BANDS
 from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.datasets.scenes import Scenes
+from geocr.data.datasets.sen12mscr_ts import Sen12mscrTs
 
 PATCH_PX = 256
 SCENE_PX = 2048
 ROUNDS = 5
+SERIES_SHARE = 16
+"""So many times fewer samples of a set of series."""
+COVER = {f"ROIs1868_36_patch_{number}": [0.5] * 29 + [0.0] for number in range(1, 1001)}
+"""The last date of every fake series is clear, the others half so."""
 
 
 def write(path: Path, pixels: np.ndarray, *, names: tuple[str, ...] = (), tiled: bool = False) -> None:
@@ -114,18 +119,57 @@ def make_scenes(root: Path, count: int) -> None:
     write(root / "s1" / "S1_20230812.tif", radar(rng, SCENE_PX), names=S1_BANDS, tiled=True)
 
 
+def make_by_tests(name: str) -> Callable[[Path, int], None]:
+    """Fakes of the tests at real sizes; of series fewer, they hold sixty files each."""
+
+    def make(root: Path, count: int) -> None:
+        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tests are no installed package
+        from tests.data_makers.allclear import make_allclear
+        from tests.data_makers.cloud38 import make_cloud38
+        from tests.data_makers.pictures import make_rice
+        from tests.data_makers.sen12 import make_tgrs_sq
+        from tests.data_makers.sen12mscr_ts import make_sen12mscr_ts
+
+        few = max(1, count // SERIES_SHARE)
+        makers: dict[str, Callable[[], Path]] = {
+            "allclear": lambda: make_allclear(root, rois=few),
+            "cloud38": lambda: make_cloud38(root, range(1, count + 1), ("train",), side=384),
+            "rice": lambda: make_rice(root, "RICE2", count, side=512),
+            "sen12mscr_ts": lambda: make_sen12mscr_ts(root, [("ROIs1868", 36)], range(1, few + 1), side=PATCH_PX),
+            "tgrs_sq": lambda: make_tgrs_sq(root, {"train": range(count)}, side=PATCH_PX),
+        }
+        makers[name]()
+
+    return make
+
+
 MAKERS: dict[str, tuple[Callable[[Path, int], None], dict[str, Any]]] = {
     "sen12mscr": (make_sen12mscr, {}),
     "sen12": (make_sen12, {}),
     "triplets": (make_triplets, {}),
     "scenes": (make_scenes, {"patch_px": PATCH_PX}),
+    "allclear": (make_by_tests("allclear"), {}),
+    "cloud38": (make_by_tests("cloud38"), {}),
+    "rice": (make_by_tests("rice"), {"part": "RICE2", "require": ("cloudy", "clear", "mask")}),
+    "sen12mscr_ts": (make_by_tests("sen12mscr_ts"), {"inputs": 3, "cover": COVER}),
+    "tgrs_sq": (make_by_tests("tgrs_sq"), {}),
 }
 
 
+def files_of(dataset: FusionDataset, number: int) -> tuple[str, ...]:
+    """The files that a sample is read from: of a series those of its dates."""
+    record = dataset.samples[number]
+    if not isinstance(dataset, Sen12mscrTs):
+        return record.paths
+    choice = dataset.dates(number)
+    dates = choice.inputs
+    return (*(record.sar[date] for date in dates), *(record.cloudy[date] for date in dates), record.cloudy[choice.target])
+
+
 def bare_records(dataset: FusionDataset) -> Iterator[None]:
-    """Read the files of each record whole."""
-    for record in dataset.samples:
-        for path in record.paths:
+    """Read the files of each sample whole."""
+    for number in range(len(dataset)):
+        for path in files_of(dataset, number):
             with rasterio.open(dataset.root / path) as source:
                 source.read()
         yield

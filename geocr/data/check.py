@@ -16,6 +16,7 @@ from geocr.core.errors import (
     GeoreferenceError,
     InputError,
     MissingDataError,
+    NoPatchError,
     RasterNotFoundError,
     RasterReadError,
     SampleError,
@@ -156,7 +157,7 @@ def _open(
         warnings.simplefilter("always")
         try:
             dataset = kind(root, split=split, **dict(options))
-        except MissingDataError as error:
+        except (MissingDataError, NoPatchError) as error:
             found.add("missing or empty layout", "error", f"{split or 'all'}: {error}")
             return None
         except TypeError as error:

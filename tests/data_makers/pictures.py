@@ -19,13 +19,13 @@ def make_triplets(root: Path, names: Iterable[str] = ("1", "2", "10"), splits: I
     return root
 
 
-def make_rice(root: Path, part: str, count: int) -> Path:
+def make_rice(root: Path, part: str, count: int, *, side: int = 32) -> Path:
     rng = np.random.default_rng(0)
     for number in range(count):
-        write_picture(root / part / "cloud" / f"{number}.png", colours(rng))
-        write_picture(root / part / "label" / f"{number}.png", colours(rng))
+        write_picture(root / part / "cloud" / f"{number}.png", colours(rng, side))
+        write_picture(root / part / "label" / f"{number}.png", colours(rng, side))
         if part == "RICE2":
-            mask = np.zeros((32, 32), np.uint8)
+            mask = np.zeros((side, side), np.uint8)
             mask[:8], mask[8:10] = 255, 128
             write_picture(root / part / "mask" / f"{number}.png", mask)
     return root

@@ -37,12 +37,12 @@ def make_mdfcr_layout(root: Path, season: str, scene: int, splits: Mapping[str, 
     return root
 
 
-def make_tgrs_sq(root: Path, numbers: Mapping[str, Iterable[int]]) -> Path:
+def make_tgrs_sq(root: Path, numbers: Mapping[str, Iterable[int]], *, side: int = 8) -> Path:
     rng = np.random.default_rng(0)
     for folder, of in numbers.items():
         for number in of:
-            write_picture(root / "Dataset_TGRS-2018-01535" / folder / "sar" / f"{number}.bmp", greys(rng, 8))
-            write_picture(root / "Dataset_TGRS-2018-01535" / folder / "rgb" / f"{number}.bmp", colours(rng, 8))
+            write_picture(root / "Dataset_TGRS-2018-01535" / folder / "sar" / f"{number}.bmp", greys(rng, side))
+            write_picture(root / "Dataset_TGRS-2018-01535" / folder / "rgb" / f"{number}.bmp", colours(rng, side))
     return root
 
 

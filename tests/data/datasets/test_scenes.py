@@ -4,7 +4,7 @@ import pytest
 import shapely
 from torch.utils.data import DataLoader
 
-from geocr.core.errors import MissingDataError
+from geocr.core.errors import MissingDataError, NoPatchError
 from geocr.data.collate import collate_samples
 from geocr.data.datasets import DATASETS
 from geocr.data.datasets.scenes import Scenes
@@ -59,3 +59,9 @@ def test_missing_folders_are_told_with_the_layout(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(MissingDataError, match=r"found: images .*Layout wanted: .*s1,s2"):
         Scenes(tmp_path)
+
+
+def test_a_split_into_whose_blocks_no_patch_fits_is_told_with_the_cure(tmp_path: Path) -> None:
+    root = make_scenes(tmp_path / "place", place=Place(size=(150, 160)))  # blocks at its edges hold a strip of 22 pixels
+    with pytest.raises(NoPatchError, match=r"32 pixels must fit into blocks of split val.*smaller blocks \(block_px\)"):
+        Scenes(root, split="val", patch_px=32, block_px=64, gap_px=16)
