@@ -59,7 +59,7 @@ class EvaluationFolder:
 
 
 def write_evaluation(result: EvaluationResult, folder: EvaluationFolder) -> dict[str, Any]:
-    """Write tables and pictures; the summary comes last.
+    """Write tables and pictures; the summary comes last. Pictures of an older evaluation go; its predictions stay.
 
     Returns:
         The summary, with the names of the files.
@@ -69,6 +69,8 @@ def write_evaluation(result: EvaluationResult, folder: EvaluationFolder) -> dict
     """
     with naming_failure(folder.folder):
         folder.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in _pictures_and_summary(folder):  # of methods that an older evaluation had
+            leftover.unlink()
     written = [folder.samples, folder.table]
     _whole(folder.samples, lambda path: write_rows(result, path))
     _whole(folder.table, lambda path: _write_text(path, markdown(result)))
@@ -83,6 +85,12 @@ def write_evaluation(result: EvaluationResult, folder: EvaluationFolder) -> dict
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     _whole(folder.summary, lambda path: _write_text(path, text))
     return summary
+
+
+def _pictures_and_summary(folder: EvaluationFolder) -> list[Path]:
+    """What another evaluation left, its summary first."""
+    patterns = ("reliability_*.png", "discard_*.png", "coverage.png", "gallery_*.png")
+    return [path for pattern in (folder.summary.name, *patterns) for path in folder.folder.glob(pattern)]
 
 
 def _write_picture(picture: Image.Image, path: Path) -> None:

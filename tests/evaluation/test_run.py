@@ -238,7 +238,12 @@ def test_the_gallery_takes_best_median_and_worst(result: EvaluationResult) -> No
 
 def test_what_is_written(result: EvaluationResult, tmp_path: Path) -> None:
     folder = EvaluationFolder(tmp_path / "out")
+    folder.folder.mkdir()
+    (folder.folder / "gallery_older.png").write_text("of another run")
+    (folder.folder / "mine.png").write_text("no file of an evaluation")
     summary = write_evaluation(result, folder)
+    assert not (folder.folder / "gallery_older.png").exists()
+    assert (folder.folder / "mine.png").exists()
     assert all(Path(name).is_file() for name in summary["files"])
     assert json.loads(folder.summary.read_text()) == json.loads(json.dumps(summary))
     table = pq.read_table(folder.samples)
@@ -337,3 +342,21 @@ def test_real_triplets(real_data: Path, wide_net: Path) -> None:
     error = (sample["cloudy"][0].double() - truth)[:, sample["valid_mask"]]
     row = next(row for row in found.rows if row["method"] == "input")
     assert row["rmse"] == pytest.approx(float(error.square().mean().sqrt()), rel=1e-6)
+
+
+@pytest.mark.real_data
+def test_a_real_prediction_lies_on_the_real_grid(real_data: Path, tmp_path: Path) -> None:
+    """SEN12MS-CR with its own georeference: the exported input is the file that was read, on the file's grid."""
+    from geocr.data.datasets.sen12mscr import Sen12mscr
+
+    with pytest.warns(UserWarning, match="without clear"):
+        patches = Sen12mscr(real_data / "sen12mscr", split=None)
+    sink = CogFolder(tmp_path)
+    settings = replace(QUICK, preset="pmaa", baselines=("input",), export=True)
+    found = evaluate(plan_evaluation(patches, [], settings), sink=sink)
+    (source,) = patches[0]["meta"]["paths"]["cloudy"]
+    with rasterio.open(source) as original, rasterio.open(sink.written[0]) as exported:
+        assert (exported.crs, exported.transform, exported.shape) == (original.crs, original.transform, original.shape)
+        np.testing.assert_allclose(exported.read(), original.read() / 10000, atol=1e-6)
+    assert found.rows[0]["roi"] == patches[0]["meta"]["roi"]
+    assert found.units.kind == "sample"
