@@ -20,11 +20,18 @@ SMALL = {"resize_px": 80, "crop_px": 75}
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained weights, with auxiliary classifier as in torchvision's file and without counters as in old ones."""
+    """Drawn weights, with auxiliary classifier as in torchvision's file and without counters as in old ones.
+
+    By torch's own start each layer halves its values, and the features of any picture are next to 0; by He's they keep their size.
+    """
     path = tmp_path_factory.mktemp("weights") / "inception.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        state = inception_v3(weights=None, aux_logits=True, init_weights=False).state_dict()
+        network = inception_v3(weights=None, aux_logits=True, init_weights=False)
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        state = network.state_dict()
     save_file({name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}, path)
     return path
 
@@ -72,7 +79,7 @@ def test_units_and_sizes_are_those_of_torchvisions_weights() -> None:
 
 def test_pooled_features_are_torchvisions(weights: Path) -> None:
     network = InceptionFeatures(weights, **SMALL)
-    pictures = torch.rand(2, 3, 33, 90, generator=torch.Generator().manual_seed(2))
+    pictures = torch.rand(2, 3, 33, 330, generator=torch.Generator().manual_seed(2))
     found = network.train()(pictures)
     assert found.shape == (2, 2048)
     assert not network.network.training
