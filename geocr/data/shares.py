@@ -19,7 +19,7 @@ class PatchShares:
     valid: float
     """Usable: True in `valid_mask`."""
     sar: float
-    """Seen by Sentinel-1, in every band and date."""
+    """Seen by Sentinel-1 in every band, mean over dates."""
 
 
 def shares_of(sample: FusionSample) -> PatchShares:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,13 @@ def test_filters_keep_what_their_bounds_say(pairs: ScenePairs) -> None:
     with pytest.raises(NoPatchError, match="must fit into a scene"):
         GridSceneSampler(pairs, 161)
     assert len(list(GridSceneSampler(pairs, 160))) == 2
+
+
+def test_a_pixel_is_seen_by_sentinel_1_when_every_band_is_and_dates_are_averaged() -> None:
+    sar = torch.zeros(2, 2, 4, 4)
+    sar[0, 0, 0], sar[1, 1, 1] = torch.nan, torch.nan  # a row of one band on each date
+    meta: Any = {}
+    assert shares_of({"sar": sar, "valid_mask": torch.ones(4, 4, dtype=torch.bool), "meta": meta}).sar == 0.75
 
 
 def test_bounds_on_shares_are_checked() -> None:

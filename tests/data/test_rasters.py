@@ -230,3 +230,14 @@ def test_the_crs_can_be_changed_as_in_torchgeo(folder: Path) -> None:
     place = (slice(x.start + 300, x.start + 540), slice(y.start + 300, y.start + 540), t)
     assert torch.allclose(dataset[place]["optical"], other[place]["optical"], atol=2e-2)
     assert dataset[place]["optical_valid"].all()
+
+
+def test_where_files_overlap_the_earliest_that_observed_a_pixel_counts(tmp_path: Path) -> None:
+    early, late = Place(size=(64, 100)), Place(left=500600.0, size=(64, 100))  # 40 columns in common
+    write_s2(tmp_path / "S2_20230801.tif", early)
+    write_s2(tmp_path / "S2_20230805.tif", late, add=0.3)
+    dataset = Sentinel2Scenes(tmp_path, bands=("B02",))
+    image = dataset[500400.0:501400.0, early.top - 640 : early.top]["optical"][0].numpy()
+    x, y = centres(Place(left=500400.0, size=(64, 100)))
+    expected = surface(x, y, 1) + np.where(x < 501000, 0, 0.3)
+    assert np.abs(image - expected).max() < 1e-4
