@@ -14,10 +14,13 @@ from geocr.core.errors import CheckpointError, InputError, OutputExistsError
 from geocr.data.datasets.synthetic import Synthetic
 from geocr.data.sample import FusionSample
 from geocr.evaluation import portable
-from geocr.evaluation.network import NetworkPredictor
-from geocr.evaluation.portable import PortableModel, export_model, input_names, portable_input, require_exportable
+from geocr.evaluation.network import NetworkPredictor, require_fit
+from geocr.evaluation.portable import PortableModel, export_model, input_names, output_names, portable_input, require_exportable
+from geocr.models import MODELS
+from geocr.models.base import FusionModel
 from geocr.models.unet import FusionUNet
 from geocr.radiometry.normalize import Normalizer
+from tests.contracts.small_models import build, card
 from tests.evaluation.conftest import BANDS
 
 
@@ -150,3 +153,44 @@ def test_real_patches(real_data: Path, wide_net: Path, tmp_path: Path) -> None:
     for kind in ("onnx", "torch-export"):
         report = export_model(load_checkpoint(wide_net), [triplets[0], triplets[5]], tmp_path / f"net.{kind}", kind)  # type: ignore[arg-type]
         assert report.greatest_difference <= report.tolerance
+
+
+def sample_for(name: str) -> tuple[FusionModel, FusionSample]:
+    """A model of the table, small, and a sample in its bands, units and number of dates."""
+    model = build(name, 0)
+    spec = model.spec
+    side = spec.padded_px(card(name).needs_px)
+    dates = 2 if spec.multi_temporal else 1
+    rng = np.random.default_rng(0)
+    optical = 255.0 if spec.optical_units == "display" else 1.0
+    sar = rng.uniform(0, 255, (dates, 2, side, side)) if spec.sar_units == "display" else rng.normal(-12, 4, (dates, 2, side, side))
+    bands = tuple(dict.fromkeys((*spec.optical_in, *spec.optical_out)))
+    cloudy = rng.uniform(0, optical, (dates, len(bands), side, side))
+    meta = {
+        "id": "made-up", "dataset": "made-up", "sar_bands": ("VV", "VH"), "optical_bands": bands, "sar_unit": spec.sar_units,
+        "optical_unit": spec.optical_units, "days": (2100.0, 2137.0)[:dates],
+    }  # fmt: skip
+    sample = {
+        "sar": torch.from_numpy(sar).float(),
+        "cloudy": torch.from_numpy(cloudy).float(),
+        "cloud_mask": torch.from_numpy(rng.random((dates, side, side)) < 0.3),
+        "valid_mask": torch.ones(side, side, dtype=torch.bool),
+        "meta": meta,
+    }
+    return model, with_gaps(sample) if len(bands) > 1 else sample  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_of_the_table_fits_between_its_normalisations(name: str) -> None:
+    """SAR alone, optical alone, several dates, pictures: the portable model is the checkpoint under evaluation."""
+    model, sample = sample_for(name)
+    require_fit(model.spec, sample, name)
+    expected = NetworkPredictor(name=name, model=model, device=torch.device("cpu")).predict([sample])[0][name]
+    with torch.no_grad():
+        answers = PortableModel(model).eval()(*portable_input(model.spec, sample))
+    assert len(answers) == len(output_names(model.spec))
+    white = 255.0 if model.spec.optical_units == "display" else 1.0
+    size = max(white, float(expected.mean.abs().max()))
+    torch.testing.assert_close(answers[0][0], expected.mean, atol=1e-5 * size, rtol=0)
+    if expected.variance is not None:
+        torch.testing.assert_close(answers[1][0], expected.variance, atol=1e-5 * size, rtol=0)
