@@ -7,8 +7,8 @@ from scipy import ndimage
 
 from geocr.core.types import BoolArray
 
-STRIP_ROWS = 1024
-"""Rows of distances computed at a time."""
+PIECE_PX = (256, 1024)
+"""Rows and columns of distances computed at a time: they take 32 bytes a pixel."""
 _ROUNDING = 1e-6
 """Slack in pixels, so that 30 m of 10 m pixels reach the third pixel whatever the division left over."""
 
@@ -31,17 +31,16 @@ def dilate_disc(mask: BoolArray, radius_px: float) -> BoolArray:
     margin = disc_margin(radius_px)
     if margin < 1:
         return mask.copy()
-    rows = mask.shape[0]
-    strip = max(STRIP_ROWS, 4 * margin)
     wide = np.zeros_like(mask)
-    for row in range(0, rows, strip):
-        first = max(0, row - margin)
-        part = mask[first : row + strip + margin]
-        if not part.any():
-            continue
-        distance = ndimage.distance_transform_edt(~part)
-        stop = min(rows, row + strip)
-        wide[row:stop] = distance[row - first : stop - first] <= radius_px + _ROUNDING
+    height, width = (max(side, 4 * margin) for side in PIECE_PX)
+    for row in range(0, mask.shape[0], height):
+        for col in range(0, mask.shape[1], width):
+            top, left = max(0, row - margin), max(0, col - margin)
+            part = mask[top : row + height + margin, left : col + width + margin]
+            if part.any():
+                near = ndimage.distance_transform_edt(~part) <= radius_px + _ROUNDING
+                target = wide[row : row + height, col : col + width]
+                target[:] = near[row - top :, col - left :][: target.shape[0], : target.shape[1]]
     return wide
 
 

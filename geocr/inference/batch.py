@@ -15,7 +15,7 @@ from geocr.core.errors import GeocrError, InputError
 from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
-from geocr.inference.schedule import cluster_client, require_scheduler
+from geocr.inference.schedule import ONE_GPU, cluster_client, gpus_here, offered_resources, require_scheduler
 from geocr.io.remote import object_head, read_object, write_object
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
@@ -80,19 +80,30 @@ def run_batch(
 def _statuses(
     pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None, scratch: Path | None
 ) -> Iterator[SceneStatus]:
-    require_scheduler(scheduler)
+    require_scheduler(scheduler, device=config.device)
     if scheduler == "threads":
         for pair in pairs:
             yield process_pair(pair, config, overwrite=overwrite, threads=None, scratch=scratch)
         return
     from distributed import KilledWorker, as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
 
-    with cluster_client(scheduler, workers or usable_cores()) as client:
+    gpus = 0 if config.checkpoint is None else gpus_here(config.device)
+    with cluster_client(scheduler, workers or usable_cores(), gpus=gpus) as client:
+        on_gpu = config.checkpoint is not None and config.device != "cpu" and bool(set(ONE_GPU) & offered_resources(client))
         left = iter(pairs)
         at_work: dict[Any, ScenePair] = {}
 
         def submit(pair: ScenePair) -> Any:  # noqa: ANN401 - a distributed Future has no annotations
-            future = client.submit(process_pair, pair, config, overwrite=overwrite, threads=1, scratch=scratch, pure=False)
+            future = client.submit(
+                process_pair,
+                pair,
+                config,
+                overwrite=overwrite,
+                threads=1,
+                scratch=scratch,
+                pure=False,
+                resources=dict(ONE_GPU) if on_gpu else None,
+            )
             at_work[future] = pair
             return future
 

@@ -200,7 +200,7 @@ class CheckpointMethod:
         """Try how the model runs fastest on this machine."""
 
         def run(tuning: Tuning, batch: Sequence[TileInput]) -> list[Reconstruction]:
-            answers: list[Reconstruction] = self.reconstructor.tuned(tuning).many(batch)
+            answers: list[Reconstruction] = self.reconstructor.tuned(tuning).at_once(batch)
             return answers
 
         bench = Bench(run=run, samples=samples, threads=threads, most_at_once=most_at_once)

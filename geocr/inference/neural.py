@@ -83,7 +83,7 @@ class NeuralReconstructor:
         notes = list(require_fit(spec, scene))
         if tuning.precision not in get_args(Precision):
             raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {tuning.precision!r}")
-        key = _key(checkpoint.sha256, _usable_device(device), tuning)
+        key = _key(checkpoint.sha256, usable_device(device), tuning)
         tile = spec.tile_spec(size_px=tile_px, overlap_px=overlap_px, halo_px=halo_px)
         warning = whole_tile_warning(checkpoint.model)
         if warning is not None:
@@ -140,7 +140,7 @@ class NeuralReconstructor:
             ReconstructionError: When the tile has other bands than the scene this was built for.
             CheckpointError: When the checkpoint can no longer be loaded.
         """
-        return self._forward([tile])[0]
+        return self.at_once([tile])[0]
 
     def many(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
         """Reconstruct tiles together, those of one size in one forward pass; the answers come in their order.
@@ -158,7 +158,7 @@ class NeuralReconstructor:
     def _within_memory(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
         """A forward pass, halved as often as it does not fit into the GPU's memory."""
         try:
-            return self._forward(tiles)
+            return self.at_once(tiles)
         except torch.OutOfMemoryError:
             if len(tiles) == 1:
                 raise
@@ -167,8 +167,14 @@ class NeuralReconstructor:
         torch.cuda.empty_cache()
         return self._within_memory(tiles[:half]) + self._within_memory(tiles[half:])
 
-    def _forward(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
-        """One forward pass over tiles of one size."""
+    def at_once(self, tiles: Sequence[TileInput]) -> list[Reconstruction]:
+        """One forward pass over tiles of one size.
+
+        Raises:
+            ReconstructionError: As a call does.
+            CheckpointError: As a call does.
+            torch.OutOfMemoryError: When they do not fit into a GPU's memory together.
+        """
         for tile in tiles:
             if (tile.optical.shape[0], tile.sar.shape[0]) != (len(self.bands), len(self.sar_bands)):
                 raise ReconstructionError(
@@ -318,7 +324,12 @@ def _to_numpy(batch: Tensor) -> FloatArray:
     return held.numpy()
 
 
-def _usable_device(device: str) -> str:
+def usable_device(device: str) -> str:
+    """Torch's name of a device.
+
+    Raises:
+        InputError: When there is no such device.
+    """
     try:
         kind = torch.device(device)
     except RuntimeError as error:

@@ -94,6 +94,8 @@ class ScenePlan:
     """Neighbouring tiles of a row that go through the model together. Fixed for a run: convolutions round differently by batch."""
     threads: int = 1
     """Groups of tiles reconstructed at the same time. Does not change the output."""
+    streams: int = 1
+    """Spans of rows in work at the same time, each with its own strips, tiles and parts. Does not change the output."""
     torch_threads: int = 1
     """Cores that one forward pass uses. Fixed for a run: sums may be split by cores."""
     layers: int = 64
@@ -142,12 +144,13 @@ class ScenePlan:
         chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
         results = (2 * self.threads + 2) * self.batch * size * size * 4 * bands * (1 + products)
         work = self.threads * self.batch * size * size * 4 * (bands + len(self.sar_bands) + self.layers)
-        return _PROCESS_BYTES + max(self.fit_bytes, self.weights_bytes + held_rows * self.row_bytes + tails + chunk + results + work)
+        stream = held_rows * self.row_bytes + tails + chunk + results + work
+        return _PROCESS_BYTES + max(self.fit_bytes, self.weights_bytes + self.streams * stream)
 
     def fingerprint(self) -> str:
         """Hash of what decides the output: not of what only decides time and memory."""
         facts = asdict(self)
-        for beside in ("threads", "read_rows", "layers", "fit_bytes", "weights_bytes"):
+        for beside in ("threads", "streams", "read_rows", "layers", "fit_bytes", "weights_bytes"):
             del facts[beside]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -174,15 +177,18 @@ class ScenePlan:
             "scratch_bytes": self.scratch_bytes,
             "batch": self.batch,
             "threads": self.threads,
+            "streams": self.streams,
             "torch_threads": self.torch_threads,
         }
 
     def within(self, max_memory_bytes: int) -> Self:
-        """The same run in less memory: fewer tiles at a time, then fewer rows of one read; neither changes the output.
+        """The same run in less memory: fewer spans and tiles at a time, then fewer rows of one read; none of it changes the output.
 
         It still needs more where even that is not enough: compare `memory_bytes`.
         """
         plan = self
+        while plan.memory_bytes > max_memory_bytes and plan.streams > 1:
+            plan = replace(plan, streams=plan.streams - 1)
         while plan.memory_bytes > max_memory_bytes and plan.threads > 1:
             plan = replace(plan, threads=plan.threads - 1)
         while plan.memory_bytes > max_memory_bytes and plan.read_rows > LEAST_READ_ROWS:

@@ -1,5 +1,6 @@
 """A scene opened, masked and planned: all that a run decides before it computes."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -79,13 +80,14 @@ class PreparedScene:
 
 
 def tune_scene(
-    prepared: PreparedScene, *, threads: int, remembered: Tuning | None = None, progress: Progress | None = None
+    prepared: PreparedScene, *, threads: int, streams: int = 1, remembered: Tuning | None = None, progress: Progress | None = None
 ) -> PreparedScene:
     """Decide how the method is run: as an earlier, stopped run did, else by trying it on tiles of the scene; then within the memory allowed.
 
     Args:
         prepared: The scene with the tuning that its settings begin with.
         threads: Cores that the run may use.
+        streams: Spans of rows that it would have in work at the same time.
         remembered: What the stopped run decided.
         progress: Told what was found.
 
@@ -94,7 +96,7 @@ def tune_scene(
     """
     progress = progress or Silent()
     method, notes, config = prepared.method, prepared.notes, prepared.config
-    plan = _within_memory(prepared.plan, config)
+    plan = _within_memory(replace(prepared.plan, streams=streams), config)
     if isinstance(method, TunableMethod):
         trials: tuple[Trial, ...] = ()
         tuning = remembered or method.tuning
@@ -127,11 +129,14 @@ def _fits(plan: ScenePlan, config: PredictConfig) -> bool:
 
 
 def _samples(prepared: PreparedScene) -> list[TileInput]:
-    """The tile with something to replace in the middle of all of them."""
+    """Three of the tiles with something to replace, of the most usual size: a quarter, a half and three quarters of the way down."""
     lattice, touched = prepared.plan.lattice, prepared.survey.touched
     places = [(row, col) for row, line in enumerate(touched) for col, flag in enumerate(line) if flag]
-    row, col = places[len(places) // 2]
-    return [prepared.tiles.read(Lattice.window(lattice.rows[row], lattice.cols[col]))]
+    windows = [Lattice.window(lattice.rows[row], lattice.cols[col]) for row, col in places]
+    usual = Counter(window.shape for window in windows).most_common(1)[0][0]
+    windows = [window for window in windows if window.shape == usual]
+    chosen = {len(windows) * quarter // 4: None for quarter in (1, 2, 3)}
+    return [prepared.tiles.read(windows[place]) for place in chosen]
 
 
 def _tuning_note(tuning: Tuning, trials: tuple[Trial, ...]) -> str:

@@ -17,7 +17,7 @@ from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene, tune_scene
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.record import fingerprint_of, product_specs, summarise
-from geocr.inference.schedule import ONE_GPU, SceneJob, cluster_client, require_scheduler, run_here, run_on_cluster
+from geocr.inference.schedule import ONE_GPU, SceneJob, cluster_client, gpus_here, require_scheduler, run_here, run_on_cluster
 from geocr.io.cog import assemble_cog, sync_rename, write_category_names
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
@@ -78,7 +78,8 @@ def predict_scene(
         config: Settings; the defaults when None.
         reconstructor: Your own method instead of the one that the settings name.
         overwrite: Replace existing outputs.
-        threads: Tiles reconstructed at the same time by one process; all cores when None. Does not change a byte.
+        threads: Tiles reconstructed at the same time by one process; all cores when None. Changes no byte, as long as
+            a network is run in the same way (what is tried on a long run depends on the cores).
         scheduler: `threads` (this process), `processes` (a Dask cluster started here), or the address or .json file of a running one.
         workers: Bands of rows computed at the same time with `threads` (1 when None), or processes to start with `processes` (one a
             core when None).
@@ -96,13 +97,16 @@ def predict_scene(
     paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
     wanted = [paths.scene, paths.provenance] + [paths.std] * config.uncertainty
     require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
-    require_scheduler(scheduler)
+    require_scheduler(scheduler, device=config.device)
     with rasterio.Env(**GDAL_OPTIONS):
         threads = threads or (usable_cores() if scheduler == "threads" else 1)
         prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
         require_space(paths, prepared.plan.scratch_bytes)
         request = fingerprint_of(prepared)
-        prepared = tune_scene(prepared, threads=threads, remembered=remembered_tuning(paths.scratch, request), progress=progress)
+        streams = workers or 1 if scheduler == "threads" else 1
+        prepared = tune_scene(
+            prepared, threads=threads, streams=streams, remembered=remembered_tuning(paths.scratch, request), progress=progress
+        )
         fitted = _reconstructor(prepared, progress)
         manifest = Manifest(paths.scratch, fingerprint_of(prepared), request=request, tuning=prepared.tuning)
         specs = product_specs(prepared, fitted)
@@ -153,7 +157,8 @@ def _write_bands(
     """Reconstruct and write every band of rows that is not finished yet; returns how many tiles were computed."""
     plan = prepared.plan
     progress.stage("reconstructing", len(plan.lattice))
-    gpus = _gpus_wanted(reconstructor)
+    device = "cpu" if reconstructor is None else str(reconstructor.describe().get("device", "cpu"))
+    gpus = gpus_here(device)
     job = SceneJob(
         tiles=prepared.tiles,
         plan=plan,
@@ -171,7 +176,7 @@ def _write_bands(
         progress.advance()
 
     if scheduler == "threads":
-        run_here(job, manifest, workers=workers or 1, on_tile=on_tile)
+        run_here(job, manifest, workers=plan.streams, on_tile=on_tile)
         return computed
 
     def on_band(band: RowBand, tiles: int) -> None:
@@ -182,15 +187,6 @@ def _write_bands(
     with cluster_client(scheduler, workers or usable_cores(), gpus=gpus) as client:
         run_on_cluster(job, manifest, client, on_band=on_band)
     return computed
-
-
-def _gpus_wanted(reconstructor: Reconstructor | None) -> int:
-    """How many GPUs of this machine a network on a GPU can use; 0 for everything else."""
-    if reconstructor is None or not str(reconstructor.describe().get("device", "cpu")).startswith("cuda"):
-        return 0
-    import torch  # noqa: PLC0415 - only for a network, which has imported it
-
-    return torch.cuda.device_count()
 
 
 def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict[str, RasterSpec], progress: Progress) -> None:

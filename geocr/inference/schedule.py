@@ -141,8 +141,8 @@ def run_here(job: SceneJob, manifest: Manifest, *, workers: int, on_tile: Callab
         raise
 
 
-def require_scheduler(scheduler: str) -> None:
-    """Refuse what can be no scheduler, before anything is computed.
+def require_scheduler(scheduler: str, *, device: str = "auto") -> None:
+    """Refuse what can be no scheduler, and a device that its workers would not have, before anything is computed.
 
     Raises:
         InputError: With what can be one.
@@ -151,6 +151,20 @@ def require_scheduler(scheduler: str) -> None:
         raise InputError(
             f"--scheduler must be threads, processes, the address of a running Dask scheduler (tcp://host:8786) or its .json file, got {scheduler!r}"
         )
+    if scheduler != "threads" and device.startswith("cuda:"):
+        raise InputError(
+            f"workers have one GPU each, which is their first: with --scheduler {scheduler} give --device cuda, got {device}; "
+            f"to choose among GPUs set CUDA_VISIBLE_DEVICES"
+        )
+
+
+def gpus_here(device: str) -> int:
+    """GPUs of this machine that a network may use by its setting of a device (`auto`, `cpu`, `cuda`, `cuda:N`)."""
+    if device == "cpu":
+        return 0
+    import torch  # noqa: PLC0415 - only for a network, which needs it
+
+    return torch.cuda.device_count()
 
 
 ONE_GPU: Mapping[str, float] = {"GPU": 1}
@@ -259,7 +273,7 @@ def run_on_cluster(job: SceneJob, manifest: Manifest, client: "Client", *, on_ba
     Raises:
         InputError: When no worker offers a resource that the job asks for (its tasks would wait for ever), or workers die and die again.
     """
-    missing = sorted(set(job.resources) - client.run_on_scheduler(_offered_resources))
+    missing = sorted(set(job.resources) - offered_resources(client))
     if missing:
         raise InputError(
             f"a network on a GPU needs workers that offer one, and none of the cluster's {len(client.nthreads())} offers {', '.join(missing)}; "
@@ -310,8 +324,13 @@ def _run_unfinished(job: SceneJob, manifest: Manifest, client: "Client", on_band
             pool.add(submit(following))
 
 
+def offered_resources(client: "Client") -> set[str]:
+    """Names of all resources that a cluster's workers offer."""
+    offered: set[str] = client.run_on_scheduler(_offered_resources)
+    return offered
+
+
 def _offered_resources(dask_scheduler: Any) -> set[str]:  # noqa: ANN401 - distributed passes its scheduler under this name
-    """Names of all resources that workers offer."""
     return {name for name, workers in dask_scheduler.resources.items() if workers}
 
 

@@ -24,10 +24,10 @@ def test_dilation_is_every_pixel_within_the_radius(seed: int, radius: float, row
     np.testing.assert_array_equal(dilate_disc(mask, radius), brute_force(mask, radius))
 
 
-def test_dilation_does_not_depend_on_its_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dilation_does_not_depend_on_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = np.random.default_rng(1).random((200, 30)) < 0.01
     whole = dilate_disc(mask, 6.0)
-    monkeypatch.setattr(morphology, "STRIP_ROWS", 7)
+    monkeypatch.setattr(morphology, "PIECE_PX", (7, 5))
     np.testing.assert_array_equal(dilate_disc(mask, 6.0), whole)
 
 

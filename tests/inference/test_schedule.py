@@ -20,7 +20,16 @@ from geocr.inference import schedule as schedule_module
 from geocr.inference.parts import Manifest, part_path
 from geocr.inference.plan import RowBand, plan_scene
 from geocr.inference.products import provenance_spec, scene_spec
-from geocr.inference.schedule import ONE_GPU, SceneJob, _require_this_version, cluster_client, run_here, run_on_cluster, spans_of
+from geocr.inference.schedule import (
+    ONE_GPU,
+    SceneJob,
+    _require_this_version,
+    cluster_client,
+    require_scheduler,
+    run_here,
+    run_on_cluster,
+    spans_of,
+)
 from geocr.io.raster import open_raster
 from tests.inference.test_engine import Box, World, make_world
 
@@ -329,3 +338,9 @@ def test_bands_for_a_gpu_go_only_to_workers_that_offer_one(world: World, tmp_pat
         info = client.scheduler_info()["workers"]
         with_one = {str(client.run(os.getpid, workers=[address])[address]) for address, facts in info.items() if facts["resources"]}
     assert {path.name for path in places.iterdir()} == with_one
+
+
+def test_a_gpu_by_number_is_refused_where_each_worker_has_its_own() -> None:
+    require_scheduler("threads", device="cuda:1")
+    with pytest.raises(InputError, match=r"with --scheduler processes give --device cuda, got cuda:1; .*CUDA_VISIBLE_DEVICES"):
+        require_scheduler("processes", device="cuda:1")

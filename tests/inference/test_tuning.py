@@ -1,7 +1,7 @@
 """How a network is run: tried within a budget, fixed for the run, used again after a stop."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -281,6 +281,31 @@ def test_memory_changes_neither_bytes_nor_fingerprint(scene: tuple[str, str], ch
     assert plan.within(0).fingerprint() == plan.fingerprint()
     assert replace(plan, batch=2).fingerprint() != plan.fingerprint()
     assert replace(plan, torch_threads=2).fingerprint() != plan.fingerprint()
+
+
+def test_every_span_in_work_has_its_share_of_the_memory(scene: tuple[str, str], checkpoint: Path) -> None:
+    plan = prepare.prepare_scene(scene[0], None, config_of(scene, checkpoint), threads=2).plan
+    one, four = plan.memory_bytes, replace(plan, streams=4).memory_bytes
+    assert four > one
+    assert replace(plan, streams=4).within(one).streams == 1
+    assert replace(plan, streams=4).within(four) == replace(plan, streams=4)
+    assert replace(plan, streams=4).fingerprint() == plan.fingerprint()
+
+
+def test_a_batch_that_was_tuned_never_makes_the_memory_too_small(
+    scene: tuple[str, str], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four tiles at a time would be faster, and would not fit where one does."""
+
+    def four(_: CheckpointMethod, *__: Any, fits: Callable[[Tuning], bool], **___: Any) -> tuple[Tuning, tuple[Trial, ...]]:
+        return (Tuning(batch=4) if fits(Tuning(batch=4)) else DEFAULT_TUNING), ()
+
+    monkeypatch.setattr(CheckpointMethod, "tune", four)
+    free = plan_run(None, scene[0], config=config_of(scene, checkpoint), threads=1)
+    least = prepare.prepare_scene(scene[0], None, config_of(scene, checkpoint), threads=1).plan.within(0).memory_bytes
+    tight = plan_run(None, scene[0], config=config_of(scene, checkpoint, max_memory=least), threads=1)
+    assert (free["batch"], tight["batch"]) == (4, 1)
+    assert tight["memory_bytes"] <= least
 
 
 @pytest.mark.slow
