@@ -155,7 +155,11 @@ def _train(config: "TrainConfig", folder: Path, *, resume: bool, overwrite: bool
             done[0] = step
             del losses
 
-        return train(config, folder, resume=resume, overwrite=overwrite, on_step=on_step, note=display.note)
+        try:
+            return train(config, folder, resume=resume, overwrite=overwrite, on_step=on_step, note=display.note)
+        except KeyboardInterrupt:  # before the first step, or a second time
+            print_error(f"stopped at once; geocr train --resume {folder} goes on from its last resume file, if there is one")
+            raise typer.Exit(STOPPED) from None
 
 
 def _report(result: "TrainResult") -> dict[str, Any]:

@@ -111,3 +111,13 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(InputError, match="settings are a YAML mapping with keys such as model and data"):
         geocr(str(tmp_path / "list.yaml"))
+
+
+def test_ctrl_c_before_the_first_step_ends_at_once_in_words(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geocr.training.run.open_material", interrupted)
+    stopped = geocr("--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "-o", str(tmp_path / "run"), *options(SMALL["dsen2cr"]))
+    assert stopped.exit_code == 130
+    assert "stopped at once; geocr train --resume" in stopped.stderr
