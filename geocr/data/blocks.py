@@ -72,6 +72,7 @@ def split_blocks(
     *,
     size: float,
     gap: float,
+    least: float = 0.0,
     fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
     seed: int = 0,
     origin: tuple[float, float] | None = None,
@@ -85,6 +86,8 @@ def split_blocks(
         extents: What is to be split, for example the bounds of scenes.
         size: Side of a block.
         gap: Least distance between patches of different splits.
+        least: Side of a square that must fit into the usable part of a block and one extent; blocks in which it does not, such as strips
+            along the edge of a scene, are in no split, so that no split is made of them alone.
         fractions: Split to share of the blocks; must sum to 1.
         seed: Another seed is another split.
         origin: Corner of a block; the lower left of all extents when None.
@@ -99,11 +102,16 @@ def split_blocks(
     if not size > 0:
         raise InputError(f"blocks must have a positive side, got {size}")
     corner = origin or (min(extent[0] for extent in extents), min(extent[1] for extent in extents))
-    found = sorted({block for extent in extents for block in _touched(extent, size, corner)}, key=lambda block: _rank(seed, block))
+    found = sorted(
+        {block for extent in extents for block in _touched(extent, size, corner) if _room(block, extent, size, gap, corner) >= least},
+        key=lambda block: _rank(seed, block),
+    )
     wanted = [name for name in fractions if fractions[name] > 0]
     if len(found) < len(wanted):
         raise InputError(
-            f"a split into {', '.join(wanted)} needs at least {len(wanted)} blocks; blocks of {size:g} give {len(found)}; choose smaller blocks"
+            f"a split into {', '.join(wanted)} needs at least {len(wanted)} blocks; blocks of {size:g} give {len(found)}"
+            f"{f' in which a patch of {least:g} fits beside the gap of {gap:g}' if least else ''}; choose smaller blocks"
+            f"{', smaller patches or a smaller gap' if least else ''}"
         )
     blocks: dict[tuple[int, int], str] = {}
     first = 0
@@ -121,6 +129,14 @@ def _touched(extent: Bounds, size: float, origin: tuple[float, float]) -> list[t
         floor((extent[1] - origin[1]) / size), max(ceil((extent[3] - origin[1]) / size), 1 + floor((extent[1] - origin[1]) / size))
     )
     return [(col, row) for col in cols for row in rows]
+
+
+def _room(block: tuple[int, int], extent: Bounds, size: float, gap: float, origin: tuple[float, float]) -> float:
+    """The shorter side of what an extent and the usable part of a block have in common, to a millionth of a block."""
+    west, south = origin[0] + block[0] * size + gap / 2, origin[1] + block[1] * size + gap / 2
+    width = min(west + size - gap, extent[2]) - max(west, extent[0])
+    height = min(south + size - gap, extent[3]) - max(south, extent[1])
+    return min(width, height) + 1e-6 * size
 
 
 def _rank(seed: int, block: tuple[int, int]) -> bytes:

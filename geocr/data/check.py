@@ -16,7 +16,6 @@ from geocr.core.errors import (
     GeoreferenceError,
     InputError,
     MissingDataError,
-    NoPatchError,
     RasterNotFoundError,
     RasterReadError,
     SampleError,
@@ -157,7 +156,7 @@ def _open(
         warnings.simplefilter("always")
         try:
             dataset = kind(root, split=split, **dict(options))
-        except (MissingDataError, NoPatchError) as error:
+        except MissingDataError as error:
             found.add("missing or empty layout", "error", f"{split or 'all'}: {error}")
             return None
         except TypeError as error:

@@ -60,7 +60,7 @@ class Scenes(FusionDataset):
         **options: As `geocr.data.pairs.open_pairs`: `crs`, `res`, `s2_bands`, `s2_scale`, `s2_offset`, `s1_units`.
 
     Raises:
-        NoPatchError: When no patch fits into a block of the split.
+        InputError: When patches fit into fewer blocks than there are splits.
 
     Attributes:
         pairs: The torchgeo dataset behind it.
@@ -123,10 +123,11 @@ class Scenes(FusionDataset):
     def _split_ground(self, block_px: int, gap_px: int, fractions: Mapping[str, float], seed: int) -> BlockSplit:
         res = max(self.pairs.res)
         extents: list[Bounds] = [geometry.bounds for geometry in self.pairs.index.geometry]
-        return split_blocks(extents, size=block_px * res, gap=gap_px * res, fractions=fractions, seed=seed)
+        least = self.patch_px * res
+        return split_blocks(extents, size=block_px * res, gap=gap_px * res, least=least, fractions=fractions, seed=seed)
 
     def _scan(self) -> Scan:
-        records, wanted = [], self.split
+        records = []
         for split in SPLITS if self.blocks is not None else (None,):
             if self.blocks is not None and split not in self.blocks.blocks.values():
                 continue
@@ -134,12 +135,6 @@ class Scenes(FusionDataset):
             sampler = self._grid(regions)
             for row, patch in [] if sampler is None else zip(sampler.rows, sampler.patches, strict=True):
                 records.append(self._record(row, patch, split))
-        if records and wanted is not None and all(record.split != wanted for record in records):
-            raise NoPatchError(
-                f"patches of {self.patch_px} pixels must fit into blocks of split {wanted}, less the gap between blocks; none does, and "
-                f"{len(records)} fit into those of others: choose smaller patches (patch_px), smaller blocks (block_px), of which there are "
-                "more, a smaller gap (gap_px), or another seed"
-            )
         return Scan(samples=tuple(sorted(records, key=lambda record: record.id)))
 
     def _grid(self, regions: Sequence[Bounds] | None) -> GridSceneSampler | None:

@@ -4,7 +4,7 @@ import pytest
 import shapely
 from torch.utils.data import DataLoader
 
-from geocr.core.errors import MissingDataError, NoPatchError
+from geocr.core.errors import InputError, MissingDataError
 from geocr.data.collate import collate_samples
 from geocr.data.datasets import DATASETS
 from geocr.data.datasets.scenes import Scenes
@@ -61,7 +61,12 @@ def test_missing_folders_are_told_with_the_layout(tmp_path: Path) -> None:
         Scenes(tmp_path)
 
 
-def test_a_split_into_whose_blocks_no_patch_fits_is_told_with_the_cure(tmp_path: Path) -> None:
-    root = make_scenes(tmp_path / "place", place=Place(size=(150, 160)))  # blocks at its edges hold a strip of 22 pixels
-    with pytest.raises(NoPatchError, match=r"32 pixels must fit into blocks of split val.*smaller blocks \(block_px\)"):
-        Scenes(root, split="val", patch_px=32, block_px=64, gap_px=16)
+def test_every_split_has_patches_although_strips_at_the_edge_hold_none(tmp_path: Path) -> None:
+    root = make_scenes(
+        tmp_path / "place", place=Place(size=(150, 160))
+    )  # beside four whole blocks, strips of 22 and 32 pixels less the gap
+    for seed in range(5):
+        for split in ("train", "val", "test"):
+            assert len(Scenes(root, split=split, patch_px=32, block_px=64, gap_px=16, seed=seed))
+    with pytest.raises(InputError, match="give 0 in which a patch of 640 fits beside the gap of 160; choose smaller blocks"):
+        Scenes(root, patch_px=64, block_px=64, gap_px=16)
