@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from geocr._version import __version__
 from geocr.checkpoint import Checkpoint
-from geocr.core.errors import CheckpointError, InputError, OutputExistsError
+from geocr.core.errors import CheckpointError, GeocrError, InputError, OutputExistsError
 from geocr.core.types import NumberArray
 from geocr.data.sample import FusionSample
 from geocr.evaluation.network import NetworkPredictor, require_fit
@@ -31,6 +31,7 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 """Endings of the files."""
 TOLERANCES: dict[Format, float] = {"onnx": 1e-4, "torch-export": 1e-5}
 """Greatest difference from the checkpoint, times the greater of 1 and the greatest value: other kernels add in another order."""
+_OUTPUTS = ("predicted_mean", "predicted_variance")
 METADATA_KEY = "geocr"
 """Under which both formats carry the contract as JSON."""
 
@@ -93,8 +94,11 @@ def input_names(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def output_names(spec: ModelSpec) -> tuple[str, ...]:
-    """What it gives: `mean` and, where the model has one, `variance`, `(1, C, H, W)`."""
-    return ("mean", "variance") if spec.has_std else ("mean",)
+    """What it gives: `predicted_mean` and, where the model has one, `predicted_variance`, `(1, C, H, W)`.
+
+    Long names, because ONNX wants every name of a graph once, and torch calls nodes inside `mean`.
+    """
+    return _OUTPUTS if spec.has_std else _OUTPUTS[:1]
 
 
 def portable_input(spec: ModelSpec, sample: FusionSample) -> tuple[Tensor, ...]:
@@ -188,7 +192,7 @@ def export_model(
     with naming_failure(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _quiet_exporter():
+            with _quiet_exporter(), _naming_exporter(checkpoint, kind):
                 writer.write(PortableModel(checkpoint.model).eval(), given[0], temporary, _metadata(checkpoint))
                 greatest = _check(checkpoint, writer, temporary, samples, given)
             temporary.replace(destination)
@@ -265,7 +269,7 @@ def _check(
     greatest = 0.0
     for sample, answers in zip(samples, writer.run(path, given), strict=True):
         truth = predictor.predict([sample])[0]["checkpoint"]
-        for name, expected, got in zip(("mean", "variance"), _fields(truth), answers, strict=False):
+        for name, expected, got in zip(_OUTPUTS, _fields(truth), answers, strict=False):
             difference = float(np.abs(got[0] - expected).max())
             allowed = TOLERANCES[writer.kind] * max(1.0, float(np.abs(expected).max()))
             if not difference <= allowed:
@@ -314,6 +318,21 @@ def _quiet_exporter() -> Iterator[None]:
         for kind in (DeprecationWarning, FutureWarning, UserWarning):
             warnings.simplefilter("ignore", kind)
         yield
+
+
+@contextmanager
+def _naming_exporter(checkpoint: Checkpoint, kind: Format) -> Iterator[None]:
+    """Turn errors of torch's exporter and of onnxruntime, which are of many kinds, into ours."""
+    try:
+        yield
+    except (GeocrError, OSError):
+        raise
+    except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise CheckpointError(
+            f"{checkpoint.header.model} could not be exported as {kind}, or its file not be read back: {type(error).__name__}: {first}; "
+            "choose another format, another torch, or keep the checkpoint"
+        ) from error
 
 
 def _require(package: str) -> Any:  # noqa: ANN401 - a module

@@ -78,10 +78,10 @@ def test_onnx(net: Checkpoint, patches: Synthetic, tmp_path: Path) -> None:
     assert report.to_dict()["inputs"] == {"sar": [1, 1, 2, 64, 64], "cloudy": [1, 1, 4, 64, 64], "cloud_mask": [1, 1, 64, 64]}
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == list(input_names(net.header.spec))
-    assert [one.name for one in session.get_outputs()] == ["mean", "variance"]
+    assert [one.name for one in session.get_outputs()] == ["predicted_mean", "predicted_variance"]
     broken = with_gaps(patches[2])
     given = dict(zip(input_names(net.header.spec), portable_input(net.header.spec, broken), strict=True))
-    mean = session.run(["mean"], {name: tensor.numpy() for name, tensor in given.items()})[0]
+    mean = session.run(["predicted_mean"], {name: tensor.numpy() for name, tensor in given.items()})[0]
     expected = NetworkPredictor.of(net, name="n").predict([broken])[0]["n"].mean.numpy()
     np.testing.assert_allclose(mean[0], expected, atol=1e-4)
     facts = {one.key: one.value for one in onnx.load(str(target)).metadata_props}
@@ -97,7 +97,7 @@ def test_a_file_with_other_values_is_not_kept(
         return [[answer + 0.01 for answer in answers] for answers in honest(self, path, batches)]
 
     monkeypatch.setattr(portable._TorchExport, "run", wrong)
-    with pytest.raises(CheckpointError, match=r"must give what its checkpoint gives: `mean` of test-0 differs by 0.01"):
+    with pytest.raises(CheckpointError, match=r"must give what its checkpoint gives: `predicted_mean` of test-0 differs by 0.01"):
         export_model(net, [sample], tmp_path / "net.pt2", "torch-export")
     assert list(tmp_path.iterdir()) == []
 
@@ -132,6 +132,34 @@ def test_what_cannot_be_checked_is_not_exported(net: Checkpoint, patches: Synthe
     with pytest.raises(OutputExistsError, match="--overwrite"):
         export_model(net, [patches[0]], target, "torch-export")
     assert target.read_text() == "mine"
+
+
+def test_errors_of_exporters_become_ours(net: Checkpoint, sample: FusionSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("aten::unheard_of\nand a long listing")
+
+    monkeypatch.setattr(portable._TorchExport, "write", fail)
+    with pytest.raises(CheckpointError, match=r"fusion_unet could not be exported as torch-export.*KeyError: .*unheard_of") as caught:
+        export_model(net, [sample], tmp_path / "net.pt2", "torch-export")
+    assert "choose another format" in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_that_its_card_allows_exports_to_both_formats(name: str, tmp_path: Path) -> None:
+    """Names of inputs and outputs included: a node of torch's must not bear one of ours."""
+    model, sample = sample_for(name)
+    save_checkpoint(tmp_path / "m.safetensors", model, name=name, kwargs=dict(card(name).small[0]))
+    checkpoint = load_checkpoint(tmp_path / "m.safetensors")
+    for kind, reason in (("onnx", model.card.not_onnx), ("torch-export", model.card.not_exportable)):
+        target = tmp_path / f"m.{kind}"
+        if reason is not None:
+            with pytest.raises(CheckpointError, match="cannot be exported"):
+                export_model(checkpoint, [sample], target, kind)  # type: ignore[arg-type]
+            continue
+        report = export_model(checkpoint, [sample], target, kind)  # type: ignore[arg-type]
+        assert list(report.inputs) == list(input_names(model.spec))
+        assert target.is_file()
 
 
 def test_a_missing_package_is_named(net: Checkpoint, sample: FusionSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
