@@ -103,7 +103,9 @@ def test_strange_names_are_left_alone(tmp_path: Path) -> None:
     for name in ("ROIs1158_spring_s1_1_p1.tif.aux.xml", "ROIs1158_spring_s1_11_p1.tif", "notes.txt", "ROIs1158_spring_s1_1_p.tif"):
         (folder / name).touch()
     (root / "ROIs1158_spring_s1" / "s1_1b").mkdir()
-    assert [record.id for record in Sen12mscr(root).samples] == ["ROIs1158_spring_1_p1"]
+    (root / "ROIs1158_spring_s1" / "s1_1b" / "ROIs1158_spring_s1_1_p7.tif").touch()
+    strange = Sen12mscr(root, require=())
+    assert [record.id for record in strange.samples] == ["ROIs1158_spring_1_p1"]
 
 
 def test_a_split_that_is_not_there_says_which_are(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def test_random_takes_a_clear_date_and_its_neighbours(cover: list[float], inputs
     assert window[0] == starts[len(starts) // 2]
 
 
+def test_a_target_has_less_than_a_thousandth_of_cloud() -> None:
+    cover = [0.5, 0.0011, 0.0009, 0.5, 0.5]
+    assert {choose_random(cover, 1, np.random.default_rng(seed)).target for seed in range(50)} == {2}
+    assert choose_fixed([0.5, 0.001, 0.5], 1).matched
+    assert not choose_fixed([0.5, 0.0011, 0.5], 1).matched
+
+
 def test_random_draws_every_clear_date_alike() -> None:
     cover = [0.0, 1.0, 0.0, 1.0, 0.0]
     targets = [choose_random(cover, 1, np.random.default_rng(seed)).target for seed in range(600)]
