@@ -10,7 +10,23 @@ from geocr.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-COMMANDS = ("predict-scene", "predict-batch", "demo", "doctor", "models", "info", "import-checkpoint", "data list", "data index", "data check", "data show", "synthesize-clouds", "train", "evaluate", "export")
+COMMANDS = (
+    "predict-scene",
+    "predict-batch",
+    "demo",
+    "doctor",
+    "models",
+    "info",
+    "import-checkpoint",
+    "data list",
+    "data index",
+    "data check",
+    "data show",
+    "synthesize-clouds",
+    "train",
+    "evaluate",
+    "export",
+)
 
 
 def anchors(page: Path) -> set[str]:

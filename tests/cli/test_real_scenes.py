@@ -206,7 +206,20 @@ def test_max_memory_is_kept(tmp_path: Path) -> None:
     """On a wide scene, with more threads than the memory allows; the same bytes as without a limit."""
     net = make_checkpoint(tmp_path / "net.safetensors", tile_px=256)
     paths = write_large_scene(tmp_path, shape=(1536, 8192), bands=RGBN, block_px=512)
-    fixed = ["--checkpoint", net, "--quiet", "--cloud-mask", paths.mask, "--threads", 12, "--batch", 4, "--precision", "fp32", "--uncertainty"]
+    fixed = [
+        "--checkpoint",
+        net,
+        "--quiet",
+        "--cloud-mask",
+        paths.mask,
+        "--threads",
+        12,
+        "--batch",
+        4,
+        "--precision",
+        "fp32",
+        "--uncertainty",
+    ]
     limit_mib = 1200
     free = peak_mib(["predict-scene", paths.s1, paths.s2, "-o", tmp_path / "free.tif", *fixed])
     kept = peak_mib(["predict-scene", paths.s1, paths.s2, "-o", tmp_path / "kept.tif", *fixed, "--max-memory", f"{limit_mib}MiB"])
