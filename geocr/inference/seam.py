@@ -57,23 +57,16 @@ class SeamCounter:
     def count(self, rows: FinishedRows) -> SeamSums:
         """Sums of a chunk of rows, its upper edge to the chunk before included."""
         pixels, rebuilt = rows.scene, rows.provenance[0] >= Provenance.RECONSTRUCTED_WITH_SAR
-        start = rows.row
-        if self._last is not None and self._last[0] == rows.row:
-            start -= 1
-            pixels = np.concatenate([self._last[1], pixels], axis=1)
-            rebuilt = np.concatenate([self._last[2], rebuilt], axis=0)
-        self._last = (rows.row + rows.scene.shape[1], rows.scene[:, -1:].copy(), rebuilt[-1:].copy())
+        above, self._last = self._last, (rows.row + pixels.shape[1], pixels[:, -1:].copy(), rebuilt[-1:].copy())
+        on, off = _lines(self.lattice.rows)
+        sums = SeamSums()
+        if above is not None and above[0] == rows.row:  # the edge between the chunks alone: joining them would copy both
+            edge, edge_rebuilt = np.concatenate([above[1], pixels[:, :1]], axis=1), np.concatenate([above[2], rebuilt[:1]])
+            sums += _both_sums(edge, edge_rebuilt, [line - rows.row + 1 for line in on], [line - rows.row + 1 for line in off])
         if not rebuilt.any():
-            return SeamSums()
-        down_on, down_off = _lines(self.lattice.rows)
-        across_on, across_off = _lines(self.lattice.cols)
-        turned, turned_rebuilt = rows.scene.transpose(0, 2, 1), rebuilt[-rows.scene.shape[1] :].T
-        return (
-            _sums(pixels, rebuilt, [line - start for line in down_on], on=True)
-            + _sums(pixels, rebuilt, [line - start for line in down_off], on=False)
-            + _sums(turned, turned_rebuilt, across_on, on=True)
-            + _sums(turned, turned_rebuilt, across_off, on=False)
-        )
+            return sums
+        sums += _both_sums(pixels, rebuilt, [line - rows.row for line in on], [line - rows.row for line in off])
+        return sums + _both_sums(pixels.transpose(0, 2, 1), rebuilt.T, *_lines(self.lattice.cols))
 
 
 def _lines(tiles: tuple[AxisTile, ...]) -> tuple[list[int], list[int]]:
@@ -81,6 +74,10 @@ def _lines(tiles: tuple[AxisTile, ...]) -> tuple[list[int], list[int]]:
     on = sorted({line for tile in tiles[:-1] for line in (tile.own_stop, tile.keep_stop)})
     off = [(tile.keep_start + tile.own_stop) // 2 for tile in tiles]
     return on, [line for line in off if line not in on]
+
+
+def _both_sums(pixels: NumberArray, rebuilt: NumberArray, on: list[int], off: list[int]) -> SeamSums:
+    return _sums(pixels, rebuilt, on, on=True) + _sums(pixels, rebuilt, off, on=False)
 
 
 def _sums(pixels: NumberArray, rebuilt: NumberArray, lines: list[int], *, on: bool) -> SeamSums:
