@@ -1,6 +1,7 @@
 """MDF-CR's test set of "real" clouds, written from TGRS-SQ and 38-Cloud by the published pairing."""
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,14 +27,14 @@ def write_mdfcr_set(
     overwrite: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> int:
-    """Write the pictures of a pairing under clouds.
+    """Write the pictures of a pairing under clouds. The folders appear whole, at the end, or not at all.
 
     Args:
         root: TGRS-SQ: `train/{sar,rgb}` and `test_simu/{sar,rgb}`.
         patches: 38-Cloud.
         pairing: From `geocr.clouds.mdfcr.read_pairing`.
         destination: Folder for `gt`, `cloudy rgb`, `rgb` and `sar`.
-        overwrite: Write into folders that are there.
+        overwrite: Replace folders that are there.
         advance: Told after each picture.
 
     Returns:
@@ -45,28 +46,36 @@ def write_mdfcr_set(
         RasterReadError: When a picture does not decode.
         InputError: When a picture is not 256 pixels wide and high.
     """
-    names = pairing.output_names()
-    _require_pictures(root, list(names))
+    _require_pictures(root, list(pairing.output_names()))
     there = [folder for folder in FOLDERS if (destination / folder).exists()]
     if there and not overwrite:
-        raise OutputExistsError(
-            f"outputs must not exist yet; {destination / there[0]} does; give --overwrite to write into it, or another -o"
-        )
+        raise OutputExistsError(f"outputs must not exist yet; {destination / there[0]} does; give --overwrite to replace it, or another -o")
     with naming_failure(destination):
-        for folder in FOLDERS:
-            (destination / folder).mkdir(parents=True, exist_ok=True)
-        for picture, patch in pairing.pictures:
-            name = names[picture]
-            clear = _read(root / _optical(picture))
-            cloud = prepare_cloud(patches.read(patch, ("red", "green", "blue")))
-            mask = mask_of(patches.read(patch, ("gt",))[0])
-            _save(blend_as_published(clear, cloud), destination / "cloudy rgb" / name)
-            _save(np.where(mask, np.uint8(255), np.uint8(0))[None], destination / "gt" / name)
-            shutil.copyfile(root / _optical(picture), destination / "rgb" / name)
-            shutil.copyfile(root / picture, destination / "sar" / name)
-            if advance is not None:
-                advance(1)
+        destination.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mdfcr-", dir=destination) as unfinished:
+            _write_pictures(root, patches, pairing, Path(unfinished), advance)
+            for folder in FOLDERS:
+                if (destination / folder).exists():
+                    shutil.rmtree(destination / folder)
+                (Path(unfinished) / folder).rename(destination / folder)
     return len(pairing.pictures)
+
+
+def _write_pictures(root: Path, patches: CloudPatches, pairing: Pairing, destination: Path, advance: Callable[[int], None] | None) -> None:
+    names = pairing.output_names()
+    for folder in FOLDERS:
+        (destination / folder).mkdir()
+    for picture, patch in pairing.pictures:
+        name = names[picture]
+        clear = _read(root / _optical(picture))
+        cloud = prepare_cloud(patches.read(patch, ("red", "green", "blue")))
+        mask = mask_of(patches.read(patch, ("gt",))[0])
+        _save(blend_as_published(clear, cloud), destination / "cloudy rgb" / name)
+        _save(np.where(mask, np.uint8(255), np.uint8(0))[None], destination / "gt" / name)
+        shutil.copyfile(root / _optical(picture), destination / "rgb" / name)
+        shutil.copyfile(root / picture, destination / "sar" / name)
+        if advance is not None:
+            advance(1)
 
 
 def _optical(picture: str) -> str:

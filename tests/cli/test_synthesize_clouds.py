@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,19 @@ def test_a_donor_over_its_own_ground_comes_back(folder: Path, tmp_path: Path, mo
     assert np.quantile(error, 0.99) <= 1  # one digital number of rounding
 
 
-def test_mdfcr_writes_its_folders_as_published(folder: Path, tmp_path: Path) -> None:
+class Interrupted:
+    """Stands for a function during which Ctrl-C is pressed, at the call behind the first few."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, *_: Any) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_mdfcr_writes_its_folders_as_published_and_whole(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     for part, name in (("train", "837.bmp"), ("train", "52.bmp"), ("test_simu", "52.bmp")):
         for kind in ("sar", "rgb"):
@@ -92,6 +105,12 @@ def test_mdfcr_writes_its_folders_as_published(folder: Path, tmp_path: Path) -> 
     assert set(np.unique(mask)) == {0, 255}
     with pytest.raises(OutputExistsError, match="out/gt does"):
         run(tmp_path / "TGRS", "-o", tmp_path / "out", *options)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    with monkeypatch.context() as stopped:
+        stopped.setattr("geocr.clouds.mdfcr_set._save", Interrupted(after=3))
+        with pytest.raises(SystemExit):
+            run(tmp_path / "TGRS", "-o", tmp_path / "out", "--overwrite", *options)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path != tmp_path / "out"} == before
     (tmp_path / "TGRS" / "train" / "rgb" / "837.bmp").unlink()
     with pytest.raises(MissingDataError, match=r"needs 6 pictures .* 1 are not under .*train/rgb/837\.bmp"):
         run(tmp_path / "TGRS", "-o", tmp_path / "out2", *options)

@@ -68,8 +68,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name in DATASETS:
-        if name != "scenes":
-            draw(DATASETS.load(name).card, folder / f"{name}.png")
+        draw(DATASETS.load(name).card, folder / f"{name}.png")
 
 
 if __name__ == "__main__":
