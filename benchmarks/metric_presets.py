@@ -25,7 +25,10 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def read(folder: Path) -> torch.Tensor:
     """`(n, 13, 256, 256)` float64 reflectance of all files of a folder."""
     arrays = []
-    for path in sorted(folder.glob("*.tif")):
+    paths = sorted(folder.glob("*.tif"))
+    if not paths:
+        raise SystemExit(f"{folder} must hold the triplets' GeoTIFFs, and holds none; name the folder above it with --data")
+    for path in paths:
         with rasterio.open(path) as dataset:
             arrays.append(dataset.read())
     return torch.from_numpy(np.stack(arrays).astype(np.float64) / 1e4)

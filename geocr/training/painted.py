@@ -156,7 +156,7 @@ def scene_sources(data: DataConfig, pairs: ScenePairs, *, level: Level, seed: in
     size = DEFAULT_PATCH_PX if data.crop_px is None else data.crop_px
     res = max(pairs.res)
     extents: list[Bounds] = [geometry.bounds for geometry in pairs.index.geometry]
-    blocks = split_blocks(extents, size=data.block_px * res, gap=data.gap_px * res, fractions=SPLIT, seed=seed)
+    blocks = split_blocks(extents, size=data.block_px * res, gap=data.gap_px * res, least=size * res, fractions=SPLIT, seed=seed)
     keep = ShareFilter(pairs, max_cloud=1.0 if pairs.masks is None else data.max_cloud, min_valid=0.5)
     train = RandomSceneSampler(pairs, size, length=data.patches, seed=seed, regions=blocks.regions("train"), keep=keep)
     val = GridSceneSampler(pairs, size, regions=blocks.regions("val"), keep=keep)
