@@ -1,11 +1,14 @@
 # Each target sets up what it needs: on a fresh machine `make demo` or `make test` is the only command.
 #   make demo PYTHON=python3.12      another interpreter (3.11 or newer)
 #   make test VENV=/path/to/venv     another environment; one that has geocr installed already is brought up to date
+#   make test JOBS=8                 tests on so many cores (2)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LATEST ?= python3.12
+JOBS ?= 2
+IN_PARALLEL := -n $(JOBS) --dist worksteal
 DEFAULT_TESTS := not slow and not network
 SLOW_TESTS := slow and not network
 
@@ -36,13 +39,13 @@ lint: $(STAMP)  ## ruff (check and format), mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 pytest: $(STAMP)  ## the default suite with coverage
-	$(BIN)/python -m pytest -m '$(DEFAULT_TESTS)' --cov --cov-report=term --cov-report=xml
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m '$(DEFAULT_TESTS)' --cov --cov-report=term --cov-report=xml
 
 test: lint  ## install, lint, default suite with coverage: what must pass before a commit
 	@$(MAKE) --no-print-directory pytest
 
 test-slow: $(STAMP)  ## the tests that take minutes, and the examples
-	$(BIN)/python -m pytest -m '$(SLOW_TESTS)'
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m '$(SLOW_TESTS)'
 	for script in examples/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 test-latest:  ## the data tests on Python 3.12 or newer (LATEST=python3.12) with the newest torchgeo, in an environment of their own

@@ -23,6 +23,7 @@ import torch
 from watched import tree_bytes
 
 from geocr.config import PredictConfig
+from geocr.core.memory import share_one_heap
 from geocr.inference.run import predict_scene
 from geocr.simulate.large import write_large_scene
 
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--cover", type=float, default=0.25)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/geocr-bench"))  # noqa: S108 - gigabytes that nobody needs to keep
     given = parser.parse_args()
+    share_one_heap()  # as the command line does before anything else
     shape = (given.rows or given.size[0], given.size[-1])
     folder = given.folder / f"{shape[0]}x{shape[1]}_{given.cover}"
     if not (folder / "scene_s2.tif").exists():
