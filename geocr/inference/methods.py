@@ -104,7 +104,7 @@ class SceneFitMethod:
     has_std: bool = True
     batch: int = 1
     layers: int = 96
-    fit_bytes: int = 900 * 2**20
+    fit_bytes: int = 780 * 2**20
     weights_bytes: int = 50 * 2**20
     read_rows: int | None = 128  # to decode tall blocks again is little beside the fill, and saves a fifth of a gigabyte
     notes: tuple[str, ...] = ()
