@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -64,11 +63,19 @@ def peak_mib(device: str) -> float:
     """Greatest memory so far."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024  # not `ru_maxrss`: that of a new process begins with its parent's
+
+
+def forget_peak(device: str) -> None:
+    """Begin to count anew, so that what importing took does not hide what the model takes."""
+    if not device.startswith("cuda"):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def measure(name: str, precision: str, device: str, repeat: int) -> dict[str, float]:
     """Median seconds of a forward pass and peak memory, in this process."""
+    forget_peak(device)
     before = peak_mib(device)
     model: FusionModel = MODELS.load(name)().eval().to(device, PRECISIONS[precision], memory_format=torch.channels_last)
     given = inputs(model, device)

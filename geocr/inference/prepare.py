@@ -15,7 +15,7 @@ from geocr.inference.inputs import SceneTiles
 from geocr.inference.methods import Method, TunableMethod, choose_method
 from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.reconstructor import Reconstructor
-from geocr.inference.tuning import Trial, Tuning
+from geocr.inference.tuning import TUNE_FROM_TILES, Trial, Tuning
 from geocr.io.aoi import read_aoi
 from geocr.io.open import open_scene
 
@@ -100,7 +100,7 @@ def tune_scene(
     if isinstance(method, TunableMethod):
         trials: tuple[Trial, ...] = ()
         tuning = remembered or method.tuning
-        if remembered is None and prepared.survey.touched_tiles:
+        if remembered is None and prepared.survey.touched_tiles >= TUNE_FROM_TILES:
             progress.stage(f"trying how {method.name} runs fastest", 1)
             tuning, trials = method.tune(
                 _samples(prepared),
