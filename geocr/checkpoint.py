@@ -38,7 +38,7 @@ _FOREIGN = (
     (b"\x80", "a Python pickle, most likely a PyTorch .pt file"),
     (b"\x89HDF", "an HDF5 file, most likely of Keras"),
 )
-_CURE = "geocr reads only checkpoints that geocr wrote, and never unpickles: load the weights in Python and save them with geocr.checkpoint.save_checkpoint"
+_CURE = "geocr reads only checkpoints that geocr wrote, and never unpickles: convert published weights with `geocr import-checkpoint`, or save your own with geocr.checkpoint.save_checkpoint"
 
 _MEASURED: WeakKeyDictionary[FusionModel, int] = WeakKeyDictionary()
 """Reach of models that were saved, in pixels: it follows from a model's layers, so that saving every epoch measures once."""

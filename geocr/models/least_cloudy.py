@@ -6,8 +6,9 @@ import torch
 
 from geocr.core.bands import L1C_BANDS
 from geocr.models.base import FusionInput, FusionModel, FusionOutput
+from geocr.models.baseline_spec import baseline_spec
 from geocr.models.card import ModelCard
-from geocr.models.spec import Level, ModelSpec
+from geocr.models.spec import Level
 from geocr.radiometry.normalize import Normalizer
 
 
@@ -35,25 +36,7 @@ class LeastCloudy(FusionModel):
     def __init__(
         self, *, optical_bands: Sequence[str] = L1C_BANDS, level: Level = "L1C", tile_px: int = 256, normalizer: Normalizer | None = None
     ) -> None:
-        super().__init__(
-            ModelSpec(
-                optical_in=tuple(optical_bands),
-                optical_out=tuple(optical_bands),
-                sar_bands=(),
-                level=level,
-                sar_units="db",
-                channel_order="optical_first",
-                multi_temporal=True,
-                needs_mask=True,
-                has_std=False,
-                size_multiple_px=1,
-                min_size_px=1,
-                tile_px=tile_px,
-                overlap_px=0,
-                receptive_radius_px=None,
-                normalizer=Normalizer(sar_clip=(), optical_clip=None) if normalizer is None else normalizer,
-            )
-        )
+        super().__init__(baseline_spec(optical_bands, level, tile_px, normalizer, receptive_radius_px=None))
 
     def fuse(self, given: FusionInput) -> FusionOutput:
         """Choose a date per sample; see `FusionModel.forward`."""
