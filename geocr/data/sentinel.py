@@ -14,7 +14,8 @@ from geocr.data.rasters import RasterEntry, SceneRasters
 from geocr.data.times import Acquisition
 from geocr.data.warp import WarpedReader
 from geocr.io.grid import SceneGrid
-from geocr.io.open import open_sar, open_scene
+from geocr.io.open import open_scene
+from geocr.io.open_sar import open_sar
 from geocr.io.raster import RasterReader, open_raster
 from geocr.io.sar import SarReader
 from geocr.radiometry.optical import OpticalScale

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from math import cos, hypot, radians
+from pathlib import Path
 
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.io import DatasetReader
 from rasterio.warp import transform as transform_points
 
+from geocr.core.errors import GeoreferenceError, RasterReadError
 from geocr.core.types import Window
 
 METRES_PER_DEGREE = 111_195.0
@@ -49,3 +52,30 @@ class SceneGrid:
         row, col = self.shape[0] / 2, self.shape[1] / 2
         (lon,), (lat,) = transform_points(self.crs, CRS.from_epsg(4326), [a * col + b * row + c], [d * col + e * row + f])
         return float(lon), float(lat)
+
+
+def grid_of(source: DatasetReader, path: str) -> SceneGrid:
+    """The grid of an open raster.
+
+    Args:
+        source: The raster.
+        path: How to call it in messages.
+
+    Raises:
+        RasterReadError: When it is a container of several rasters.
+        GeoreferenceError: When it has no CRS or no transform.
+    """
+    if source.count == 0:
+        raise RasterReadError(
+            f"an input must be one raster; {path} is a container of {len(source.subdatasets)} rasters ({', '.join(source.subdatasets[:3])} ...); "
+            f"convert the one with the bands to a GeoTIFF, for example with gdal_translate"
+        )
+    if source.crs is None or source.transform.is_identity:
+        what = "only ground control points (a raw GRD in radar geometry)" if source.gcps[0] else "none"
+        cure = (
+            "terrain-correct it first, for example with SNAP or pyroSAR, or take a terrain-corrected (RTC) product"
+            if source.gcps[0]
+            else f"if you know where it lies, write it into the file: `gdal_edit.py -a_srs EPSG:… -a_ullr … {Path(path).name}`"
+        )
+        raise GeoreferenceError(f"a scene must have a CRS and a transform; {path} has {what}; {cure}")
+    return SceneGrid(crs=source.crs, transform=source.transform, shape=source.shape)

@@ -27,6 +27,11 @@ GDAL_OPTIONS: dict[str, Any] = {
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""
 
 
+def absolute_path(path: str) -> str:
+    """The path as workers in other folders can open it; URLs, names in GDAL's own form and the XML of a VRT as they are."""
+    return path if path.startswith(("<", "/vsi")) or "://" in path else str(Path(path).absolute())
+
+
 def rasterio_window(window: Window) -> RasterioWindow:
     """The same rectangle in rasterio's words."""
     return RasterioWindow(window.col, window.row, window.width, window.height)

@@ -9,6 +9,7 @@ from geocr.core.bands import is_l1c
 from geocr.core.errors import RasterReadError
 from geocr.core.types import BoolArray, FloatArray, NumberArray, Window
 from geocr.io.damage import OnError, read_what_decodes
+from geocr.io.facts import OpticalFacts, SarFacts
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
 from geocr.io.sar import SarReader
@@ -49,6 +50,10 @@ class Scene:
     """What was decided while opening, a sentence each, to be said aloud."""
     on_error: OnError = "stop"
     """What becomes of blocks that do not decode, whoever reads them."""
+    optical_facts: OpticalFacts = field(default=OpticalFacts())
+    """What the Sentinel-2 product says of itself."""
+    sar_facts: SarFacts = field(default=SarFacts())
+    """What the Sentinel-1 product says of itself."""
 
     @property
     def level(self) -> str:
