@@ -25,7 +25,7 @@ from geocr.data.datasets.record import SampleRecord
 from geocr.data.masker import PatchMasker
 from geocr.data.measure import SCHEMA, Measured, Row, named_of, stamp_of
 from geocr.data.samplers import Patch
-from geocr.data.times import acquisition_of
+from geocr.io.times import acquisition_of
 
 PART_ROWS = 256
 """Rows that a stopped run may lose."""

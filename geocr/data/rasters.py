@@ -28,9 +28,9 @@ from torchgeo.datasets import RasterDataset
 from geocr.core.errors import GeocrError, InputError, RasterNotFoundError, UnitsError
 from geocr.core.types import FloatArray, Window
 from geocr.data.lattice import PixelLattice, common_window
-from geocr.data.times import Acquisition, acquisition_of
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader, open_raster
+from geocr.io.times import Acquisition, acquisition_of
 from geocr.radiometry.optical import OpticalScale
 from geocr.radiometry.sar import SarUnits
 

@@ -11,13 +11,13 @@ from geocr.core.bands import S1_BANDS
 from geocr.core.errors import BandError
 from geocr.core.types import FloatArray, Window
 from geocr.data.rasters import RasterEntry, SceneRasters
-from geocr.data.times import Acquisition
 from geocr.data.warp import WarpedReader
 from geocr.io.grid import SceneGrid
 from geocr.io.open import open_scene
 from geocr.io.open_sar import open_sar
 from geocr.io.raster import RasterReader, open_raster
 from geocr.io.sar import SarReader
+from geocr.io.times import Acquisition
 from geocr.radiometry.optical import OpticalScale
 from geocr.radiometry.sar import SarUnits
 

@@ -2,7 +2,7 @@ from datetime import datetime
 
 import pytest
 
-from geocr.data.times import acquisition_of
+from geocr.io.times import acquisition_of
 
 
 @pytest.mark.parametrize(
