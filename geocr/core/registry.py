@@ -5,6 +5,7 @@ an entry-point group of the table's name (`geocr.models` and so on); a name may 
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -24,7 +25,9 @@ class Registry(Mapping[str, str]):
         self.group = group
         self._own = dict(entries)
 
+    @cached_property
     def _all(self) -> dict[str, str]:
+        """Own entries and those of other packages; to look through what is installed takes a while, and it does not change."""
         found = dict(self._own)
         for point in entry_points(group=self.group):
             if point.name in found:
@@ -35,7 +38,7 @@ class Registry(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         """Where the object of this name lives."""
-        entries = self._all()
+        entries = self._all
         if name not in entries:
             msg = f"{self.group} knows {', '.join(sorted(entries))}; got {name!r}"
             raise RegistryError(msg)
@@ -43,11 +46,11 @@ class Registry(Mapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         """Names, own ones first."""
-        return iter(self._all())
+        return iter(self._all)
 
     def __len__(self) -> int:
         """How many names there are."""
-        return len(self._all())
+        return len(self._all)
 
     def load(self, name: str) -> Any:  # noqa: ANN401 - a table holds classes and functions of several kinds
         """Import and return the object behind a name.

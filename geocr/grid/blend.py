@@ -21,17 +21,15 @@ def fade_weights(length: int) -> FloatArray:
     return out
 
 
-def fade(old: FloatArray, new: FloatArray, *, axis: int) -> FloatArray:
-    """Mix two tiles over the pixels they share.
+def fade(old: FloatArray, new: FloatArray, *, axis: int) -> None:
+    """Mix an outgoing tile into an incoming one over the pixels they share, in place.
 
     Args:
         old: Outgoing tile's values, `(band, y, x)` float32.
-        new: Incoming tile's values, same shape.
+        new: Incoming tile's values, same shape; becomes the mix, equal to `old` and `new` wherever they are equal.
         axis: 1 to fade down the rows, 2 to fade along the columns.
-
-    Returns:
-        Same shape and dtype; equal to `old` and `new` wherever they are equal.
     """
     weights = fade_weights(new.shape[axis])
-    weights = weights[:, None] if axis == 1 else weights
-    return old + weights * (new - old)
+    new -= old
+    new *= weights[:, None] if axis == 1 else weights
+    new += old

@@ -252,7 +252,7 @@ class _RowMerger:
         if self._right is not None:
             for old, layer in zip(self._right, layers, strict=True):
                 shared = old.shape[2]
-                layer[:, :, :shared] = fade(old, layer[:, :, :shared], axis=2)
+                fade(old, layer[:, :, :shared], axis=2)
         own = col.own_stop - col.keep_start
         self._right = [layer[:, :, own:] for layer in layers] if col.fade_px else None
         return [layer[:, :, :own] for layer in layers]
@@ -262,7 +262,7 @@ class _RowMerger:
             return
         for old, layer in zip(self._above, block, strict=True):
             shared = old.shape[1]
-            layer[:, :shared] = fade(old[:, :, col.keep_start : col.own_stop], layer[:, :shared], axis=1)
+            fade(old[:, :, col.keep_start : col.own_stop], layer[:, :shared], axis=1)
 
     def _keep_edge(self, block: _Layers, col: AxisTile) -> None:
         shared = self._row.fade_px

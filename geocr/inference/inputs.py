@@ -95,8 +95,10 @@ class RowStrip:
 
     def tile(self) -> TileInput:
         """This strip in reflectance and dB, as a reconstructor sees it."""
-        optical = self.scene.scale.to_reflectance(self.dn)
-        return TileInput(window=self.window, optical=optical, sar=self.sar, cloud_mask=self.cloud_mask, valid=self.valid)
+        seen = self.observed
+        optical = self.scene.scale.to_reflectance(self.dn, seen)
+        valid: BoolArray = np.logical_or.reduce(seen, axis=0)
+        return TileInput(window=self.window, optical=optical, sar=self.sar, cloud_mask=self.cloud_mask, valid=valid)
 
     def part(self, window: Window) -> "RowStrip":
         """The part of it inside a window."""

@@ -8,6 +8,7 @@ not used: on GDAL 3.10 it interleaves by pixel, which took over 19 minutes for a
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -47,8 +48,10 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
         destination.with_name(destination.name + ".aux.xml"),
     ):  # of a run that was stopped here: GDAL would read them
         leftover.unlink(missing_ok=True)
-    with naming_failure(destination):
+    with naming_failure(destination), ExitStack() as closed_after:
         opened = [Part(*part) for part in parts]
+        for part in opened:
+            closed_after.callback(part.close)
         write_skeleton(destination, spec, row=0, height=spec.grid.shape[0], band_tags=_statistics(opened, spec))
         with destination.open("r+b") as stream:
             tiles = TileAppender(stream)

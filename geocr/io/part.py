@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.io import DatasetReader
 
 from geocr.core.errors import OutputWriteError
 from geocr.core.types import NumberArray
@@ -144,6 +145,7 @@ class Part:
         self.row = row
         self.height = height
         self._tiles = SealedTiles(path)
+        self._opened: tuple[int, DatasetReader] | None = None
 
     def fits(self, level: int) -> bool:
         """Whether its rows of blocks are the scene's at a level: 0 is the raster itself, then come overviews from fine to coarse."""
@@ -165,7 +167,15 @@ class Part:
         """
         for _ in self.tiles(level, band):  # not every damage makes tiles that do not decode
             pass
-        options = {"overview_level": level - 1} if level else {}
-        with rasterio.open(self._tiles.path, **options) as dataset:
-            pixels: NumberArray = dataset.read(band + 1)
+        if self._opened is None or self._opened[0] != level:  # bands of a level are asked for one after another
+            self.close()
+            options = {"overview_level": level - 1} if level else {}
+            self._opened = level, rasterio.open(self._tiles.path, **options)
+        pixels: NumberArray = self._opened[1].read(band + 1)
         return pixels
+
+    def close(self) -> None:
+        """Close what `pixels` opened."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None

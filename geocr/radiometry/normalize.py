@@ -72,8 +72,10 @@ class Normalizer:
             raise InputError(f"Expected backscatter (..., {len(self.sar_clip)}, y, x) for as many clip ranges, got {sar.shape}")
         low, high = np.asarray(self.sar_clip, np.float32).reshape(-1, 2, 1, 1).transpose(1, 0, 2, 3)
         start, stop = np.asarray(self.sar_range, np.float32)
-        scaled = (np.clip(sar, low, high) - low) / (high - low) * (stop - start) + start
-        return np.where(np.isfinite(sar), scaled, np.float32(self.sar_fill)).astype(np.float32, copy=False)
+        scaled = np.clip(sar, low, high, dtype=np.float32)
+        scaled -= low
+        scaled /= high - low
+        return _filled(_linear(scaled, stop - start, start), sar, self.sar_fill)
 
     def optical_to_network(self, reflectance: FloatArray) -> FloatArray:
         """Reflectance in network units, clipped, float32, finite.
@@ -81,9 +83,11 @@ class Normalizer:
         Args:
             reflectance: `(..., band, y, x)` float32; NaN is missing.
         """
-        clipped = reflectance if self.optical_clip is None else np.clip(reflectance, *np.asarray(self.optical_clip, np.float32))
-        scaled = clipped * np.float32(self.optical_scale) + np.float32(self.optical_offset)
-        return np.where(np.isfinite(reflectance), scaled, np.float32(self.optical_fill)).astype(np.float32, copy=False)
+        if self.optical_clip is None:
+            clipped = reflectance.astype(np.float32)
+        else:
+            clipped = np.clip(reflectance, *np.asarray(self.optical_clip, np.float32), dtype=np.float32)
+        return _filled(_linear(clipped, self.optical_scale, self.optical_offset), reflectance, self.optical_fill)
 
     def mean_to_reflectance(self, mean: FloatArray) -> FloatArray:
         """A network's prediction in reflectance, float32, not clipped (the writer clamps to the file's range)."""
@@ -115,6 +119,23 @@ class Normalizer:
             optical_offset=float(stored["optical_offset"]),
             optical_fill=float(stored["optical_fill"]),
         )
+
+
+def _linear(values: FloatArray, scale: float, offset: float) -> FloatArray:
+    """`values x scale + offset` in place: tiles are large, and a pass over one that changes nothing is left out."""
+    if scale != 1:
+        values *= np.float32(scale)
+    if offset:
+        values += np.float32(offset)
+    return values
+
+
+def _filled(values: FloatArray, source: FloatArray, fill: float) -> FloatArray:
+    """The values with a fill, put in place, wherever their source is not finite."""
+    finite = np.isfinite(source)
+    if not finite.all():
+        values[~finite] = fill
+    return values
 
 
 def _pair(values: Any) -> tuple[float, float]:  # noqa: ANN401 - JSON as it came

@@ -51,12 +51,17 @@ class OpticalScale:
         seen: BoolArray = dn != dn.dtype.type(self.nodata)  # in the file's own dtype: against a float all would be converted first
         return seen
 
-    def to_reflectance(self, dn: NumberArray) -> FloatArray:
-        """Reflectance, float32, NaN where the DN is nodata. Negative values survive."""
+    def to_reflectance(self, dn: NumberArray, seen: BoolArray | None = None) -> FloatArray:
+        """Reflectance, float32, NaN where the DN is nodata. Negative values survive.
+
+        Args:
+            dn: Digital numbers.
+            seen: What `observed` says of them, when it is known already.
+        """
         out: FloatArray = np.multiply(dn, np.float32(self.scale), dtype=np.float32)
         if self.offset:
             out += np.float32(self.offset)
-        seen = self.observed(dn)
+        seen = self.observed(dn) if seen is None else seen
         if not seen.all():
             out[~seen] = np.nan
         return out
@@ -71,7 +76,8 @@ class OpticalScale:
         # 16-bit counts are exact in float32, which is half the work of float64
         exact = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
         dn: NumberArray = reflectance.astype(exact)
-        dn -= exact.type(self.offset)
+        if self.offset:
+            dn -= exact.type(self.offset)
         dn /= exact.type(self.scale)
         if np.issubdtype(dtype, np.floating):
             dn = dn.astype(dtype)

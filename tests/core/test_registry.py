@@ -11,6 +11,11 @@ from geocr.core.registry import Registry
 TABLE = Registry("geocr.test", {"path": "pathlib:Path", "never": "geocr.no_such_module:thing"})
 
 
+@pytest.fixture(autouse=True)
+def _look_anew() -> None:
+    TABLE.__dict__.pop("_all", None)
+
+
 def extend(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
     found = [EntryPoint(name=name, value=value, group="geocr.test") for name, value in points]
     monkeypatch.setattr("geocr.core.registry.entry_points", lambda group: found if group == "geocr.test" else [])
