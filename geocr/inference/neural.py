@@ -186,27 +186,28 @@ class NeuralReconstructor:
         count = len(tiles)
         if self.tuning.compiled:  # every new shape would be compiled anew
             tiles = [*tiles, *[tiles[-1]] * (self.tuning.batch - count)]
-        sar_places, optical_places = _places(spec.sar_bands, self.sar_bands), _places(spec.optical_in, self.bands)
-        sar = [spec.normalizer.sar_to_network(tile.sar[sar_places]) for tile in tiles]
-        cloudy = [spec.normalizer.optical_to_network(tile.optical[optical_places]) for tile in tiles]
+        sar = [spec.normalizer.sar_to_network(_picked(tile.sar, self.sar_bands, spec.sar_bands)) for tile in tiles]
+        cloudy = [spec.normalizer.optical_to_network(_picked(tile.optical, self.bands, spec.optical_in)) for tile in tiles]
         with torch.inference_mode(), own_stream(self.key.device):
             mask = self._to_device([tile.cloud_mask for tile in tiles]) if spec.needs_mask else None
             dates = None if self.day is None else torch.full((len(tiles), 1), self.day, device=self.key.device)
             out = model(self._to_device(sar), self._to_device(cloudy), mask, dates)
             means = _to_numpy(out.mean)
             variances = None if out.variance is None else _to_numpy(out.variance)
-        wanted = _places(self.bands, spec.optical_out)
         return [
             Reconstruction(
-                mean=spec.normalizer.mean_to_reflectance(means[i][wanted]),
-                std=None if variances is None else spec.normalizer.std_to_reflectance(np.sqrt(variances[i][wanted])),
+                mean=spec.normalizer.mean_to_reflectance(_picked(means[i], spec.optical_out, self.bands)),
+                std=None
+                if variances is None
+                else spec.normalizer.std_to_reflectance(np.sqrt(_picked(variances[i], spec.optical_out, self.bands))),
             )
             for i in range(count)
         ]
 
     def _to_device(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
         """Arrays of one shape, as `(batch, 1, ...)`: one date each. Through pinned memory to a GPU, so that the copy overlaps its work."""
-        tensor = torch.from_numpy(np.stack(arrays)[:, None])
+        together = arrays[0][None] if len(arrays) == 1 and arrays[0].flags.writeable else np.stack(arrays)  # a copy only where it must be
+        tensor = torch.from_numpy(together[:, None])
         if self.key.device.startswith("cuda"):
             return tensor.pin_memory().to(self.key.device, non_blocking=True)
         return tensor
@@ -309,8 +310,11 @@ def _possible_levels(bands: tuple[str, ...]) -> tuple[str, ...]:
     return ("L2A",) if set(bands) == set(L2A_BANDS) else ("L1C", "L2A")
 
 
-def _places(wanted: Sequence[str], among: tuple[str, ...]) -> list[int]:
-    return [among.index(band) for band in wanted]
+def _picked(layers: FloatArray, names: Sequence[str], wanted: Sequence[str]) -> FloatArray:
+    """The wanted layers in that order; the very same array, not a copy, where it holds them so already."""
+    if tuple(names) == tuple(wanted):
+        return layers
+    return layers[[names.index(band) for band in wanted]]
 
 
 def _to_numpy(batch: Tensor) -> FloatArray:

@@ -90,8 +90,12 @@ class Normalizer:
         return _filled(_linear(clipped, self.optical_scale, self.optical_offset), reflectance, self.optical_fill)
 
     def mean_to_reflectance(self, mean: FloatArray) -> FloatArray:
-        """A network's prediction in reflectance, float32, not clipped (the writer clamps to the file's range)."""
-        return ((mean - np.float32(self.optical_offset)) / np.float32(self.optical_scale)).astype(np.float32, copy=False)
+        """A network's prediction in reflectance, float32, not clipped (the writer clamps to the file's range).
+
+        The very same array where the network's units are reflectance.
+        """
+        shifted = mean - np.float32(self.optical_offset) if self.optical_offset else mean
+        return (shifted / np.float32(self.optical_scale) if self.optical_scale != 1 else shifted).astype(np.float32, copy=False)
 
     def std_to_reflectance(self, std: FloatArray) -> FloatArray:
         """A standard deviation in network units as reflectance, float32: scaled, never shifted."""
