@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -24,11 +24,13 @@ from geocr.core.fields import require_fields
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
 from geocr.models.receptive import strip_reach_px
-from geocr.models.spec import ModelSpec
+from geocr.models.spec import TRAINING_FACTS, ModelSpec
 from geocr.radiometry.normalize import Normalizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when the header's keys change."""
+READ_VERSIONS = (2, 3)
+"""Formats that are read; 2 knows nothing of the training's radiometry and offset (`TRAINING_FACTS`)."""
 
 _METADATA_KEY = "geocr"
 _LENGTH_BYTES = 8
@@ -82,9 +84,10 @@ class CheckpointHeader:
             version = stored["format_version"]
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise CheckpointError(f"the geocr header of a checkpoint must be a JSON object with a format_version: {error!r}") from error
-        if version != FORMAT_VERSION:
+        if version not in READ_VERSIONS:
+            formats = " and ".join(map(str, READ_VERSIONS))
             raise CheckpointError(
-                f"this geocr ({__version__}) reads checkpoints of format {FORMAT_VERSION}, got {version!r}; use the geocr that wrote it"
+                f"this geocr ({__version__}) reads checkpoints of formats {formats}, got {version!r}; use the geocr that wrote it"
             )
         try:
             require_fields(cls, stored)
@@ -274,6 +277,7 @@ def _build(header: CheckpointHeader, source: str) -> FusionModel:
         raise CheckpointError(
             f"{header.model} must be a FusionModel, got {type(model).__name__}; tell the author of the package that provides it"
         )
+    model.spec = replace(model.spec, **{name: getattr(header.spec, name) for name in TRAINING_FACTS})
     return model
 
 

@@ -14,6 +14,7 @@ import torch
 from geocr._version import __version__
 from geocr.checkpoint import FORMAT_VERSION, CheckpointHeader, load_checkpoint, read_header, save_checkpoint
 from geocr.core.errors import CheckpointError, OutputWriteError
+from geocr.models.spec import TRAINING_FACTS
 from geocr.models.unet import FusionUNet
 from geocr.radiometry.normalize import Normalizer
 
@@ -227,12 +228,28 @@ def test_safetensors_of_others_are_told_from_ours(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "other")
 
 
+def test_a_checkpoint_of_format_2_is_read_as_one_that_tells_no_radiometry(saved: Path) -> None:
+    stored = read_header(saved).spec.to_dict()
+    old = {name: value for name, value in stored.items() if name not in TRAINING_FACTS}
+    path = rewritten(saved, saved.parent / "old", header={"format_version": 2, "spec": old})
+    loaded = load_checkpoint(path)
+    assert (loaded.model.spec.sar_radiometry, loaded.model.spec.optical_offset) == ("unknown", "applied")
+    assert loaded.header.spec == load_checkpoint(saved).header.spec
+
+
+def test_facts_of_the_training_are_kept_and_are_no_argument_of_the_model(tmp_path: Path) -> None:
+    model = FusionUNet(**KWARGS)
+    model.spec = replace(model.spec, sar_radiometry="gamma0", optical_offset="left_in")
+    save_checkpoint(tmp_path / "m.safetensors", model, name="fusion_unet", kwargs=KWARGS)
+    assert load_checkpoint(tmp_path / "m.safetensors").model.spec == model.spec
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"model": "os.system"}, "must be one of .*got 'os.system'"),
         ({"model": "geocr.models.unet:FusionUNet"}, "must be one of"),
-        ({"format_version": 1}, "reads checkpoints of format 2, got 1"),
+        ({"format_version": 1}, "reads checkpoints of formats 2 and 3, got 1"),
         ({"surprise": 1}, "unknown: surprise"),
         ({"spec": {"level": "L1C"}}, "stored ModelSpec must have exactly"),
         ({"spec": None}, "stored ModelSpec must be a JSON object"),

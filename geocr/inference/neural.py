@@ -1,4 +1,4 @@
-"""A trained network as a reconstructor: refused where it does not fit, fed by band name, answered in reflectance."""
+"""A trained network as a reconstructor: fed by band name as its fit to the scene says, answered in reflectance."""
 
 import logging
 from collections.abc import Sequence
@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from geocr.checkpoint import Checkpoint, CheckpointHeader
-from geocr.core.bands import L2A_BANDS, is_l1c
-from geocr.core.errors import CheckpointError, InputError, ReconstructionError
+from geocr.core.errors import InputError, ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
-from geocr.inference.acquired import acquisition_date
+from geocr.inference.fit import Allowances, day_of, fit_model
 from geocr.inference.model_cache import ModelKey, own_stream, placed_model, remember
 from geocr.inference.tuning import DEFAULT_TUNING, Precision, Tuning
 from geocr.io.scene import Scene
 from geocr.models.receptive import whole_tile_warning
-from geocr.models.spec import DATE_EPOCH, ModelSpec
+from geocr.radiometry.normalize import Normalizer
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +44,12 @@ class NeuralReconstructor:
     """The scene's polarisations, in the order of its tiles."""
     tile: TileSpec
     """The windows it wants."""
+    normalizer: Normalizer
+    """Units of the scene to those of the network and back: the model's own, or adapted to the scene as the user allows."""
+    b10: float | None = None
+    """Reflectance that stands in for B10 in a scene without it; None where nothing does."""
+    adapted: tuple[tuple[str, Any], ...] = ()
+    """What was adapted to the scene, for tags."""
     tuning: Tuning = DEFAULT_TUNING
     """How it is run; decided once per run."""
     day: float | None = None
@@ -63,6 +68,7 @@ class NeuralReconstructor:
         tile_px: int | None = None,
         overlap_px: int | None = None,
         halo_px: int | None = None,
+        allowances: Allowances | None = None,
     ) -> Self:
         """Put a loaded checkpoint to work on a scene.
 
@@ -74,13 +80,15 @@ class NeuralReconstructor:
             tile_px: Side of a tile; None takes the model's recommendation, as for the next two.
             overlap_px: Blending between tiles.
             halo_px: Margin computed and thrown away.
+            allowances: What may be adapted where the scene is not what the model was trained on; nothing when None.
 
         Raises:
             CheckpointError: When the model does not fit the scene.
             InputError: When a setting is not allowed.
         """
         spec = checkpoint.header.spec
-        notes = list(require_fit(spec, scene))
+        fit = fit_model(spec, scene, allowances)
+        notes = list(fit.notes)
         if tuning.precision not in get_args(Precision):
             raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {tuning.precision!r}")
         key = _key(checkpoint.sha256, usable_device(device), tuning)
@@ -102,7 +110,10 @@ class NeuralReconstructor:
             sar_bands=scene.sar_bands,
             tile=tile,
             tuning=tuning,
-            day=_day_of(scene) if spec.needs_dates else None,
+            normalizer=fit.normalizer,
+            b10=fit.b10,
+            adapted=fit.facts,
+            day=day_of(scene) if spec.needs_dates else None,
             notes=tuple(notes),
         )
 
@@ -125,6 +136,7 @@ class NeuralReconstructor:
             "optical_out": list(spec.optical_out),
             "sar_bands": list(spec.sar_bands),
             "level": spec.level,
+            **dict(self.adapted),
             "device": self.key.device,
             **self.tuning.to_dict(),
         }
@@ -186,23 +198,42 @@ class NeuralReconstructor:
         count = len(tiles)
         if self.tuning.compiled:  # every new shape would be compiled anew
             tiles = [*tiles, *[tiles[-1]] * (self.tuning.batch - count)]
-        sar = [spec.normalizer.sar_to_network(_picked(tile.sar, self.sar_bands, spec.sar_bands)) for tile in tiles]
-        cloudy = [spec.normalizer.optical_to_network(_picked(tile.optical, self.bands, spec.optical_in)) for tile in tiles]
+        sar = [self.normalizer.sar_to_network(_picked(tile.sar, self.sar_bands, spec.sar_bands)) for tile in tiles]
+        cloudy = [self.normalizer.optical_to_network(self._seen(tile)) for tile in tiles]
         with torch.inference_mode(), own_stream(self.key.device):
             mask = self._to_device([tile.cloud_mask for tile in tiles]) if spec.needs_mask else None
             dates = None if self.day is None else torch.full((len(tiles), 1), self.day, device=self.key.device)
             out = model(self._to_device(sar), self._to_device(cloudy), mask, dates)
             means = _to_numpy(out.mean)
             variances = None if out.variance is None else _to_numpy(out.variance)
-        return [
-            Reconstruction(
-                mean=spec.normalizer.mean_to_reflectance(_picked(means[i], spec.optical_out, self.bands)),
-                std=None
-                if variances is None
-                else spec.normalizer.std_to_reflectance(np.sqrt(_picked(variances[i], spec.optical_out, self.bands))),
-            )
-            for i in range(count)
-        ]
+        return [self._answer(tiles[i], means[i], None if variances is None else variances[i]) for i in range(count)]
+
+    def _seen(self, tile: TileInput) -> FloatArray:
+        """The bands that the model reads, `(band, y, x)` reflectance."""
+        if self.b10 is None:
+            return _picked(tile.optical, self.bands, self.header.spec.optical_in)
+        cirrus = np.where(tile.valid, np.float32(self.b10), np.float32(np.nan))
+        return _picked(np.concatenate([tile.optical, cirrus[None]]), (*self.bands, "B10"), self.header.spec.optical_in)
+
+    def _answer(self, tile: TileInput, mean: FloatArray, variance: FloatArray | None) -> Reconstruction:
+        """The model's answer on the tile's bands, in its units; a band that the model does not give (and nobody writes) is the input's."""
+        given = self.header.spec.optical_out
+        lacks = any(band not in given for band in self.bands)
+
+        def on_tile(layers: FloatArray, elsewhere: FloatArray) -> FloatArray:
+            if not lacks:
+                return _picked(layers, given, self.bands)
+            out = elsewhere.copy()
+            for place, band in enumerate(self.bands):
+                if band in given:
+                    out[place] = layers[given.index(band)]
+            return out
+
+        reflectance = self.normalizer.mean_to_reflectance(mean)
+        std = None if variance is None else self.normalizer.std_to_reflectance(np.sqrt(variance))
+        return Reconstruction(
+            mean=on_tile(reflectance, tile.optical), std=None if std is None else on_tile(std, np.zeros_like(tile.optical))
+        )
 
     def _to_device(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
         """Arrays of one shape, as `(batch, 1, ...)`: one date each. Through pinned memory to a GPU, so that the copy overlaps its work."""
@@ -215,99 +246,6 @@ class NeuralReconstructor:
 
 def _key(sha256: str, device: str, tuning: Tuning) -> ModelKey:
     return ModelKey(sha256=sha256, device=device, precision=tuning.precision, channels_last=tuning.channels_last, compiled=tuning.compiled)
-
-
-def require_fit(spec: ModelSpec, scene: Scene) -> tuple[str, ...]:
-    """Refuse a scene that a model was not trained for.
-
-    Args:
-        spec: The model's contract.
-        scene: The scene to fill.
-
-    Returns:
-        Notes for the user on what could not be told or goes unused, a sentence each.
-
-    Raises:
-        CheckpointError: Listing everything that does not fit, and what would.
-    """
-    misfits = [*_optical_misfits(spec, scene), *_sar_misfits(spec, scene), *_date_misfits(spec, scene)]
-    if misfits:
-        needs = ", and ".join(_needs(spec))
-        raise CheckpointError(f"a checkpoint must fit its scene; this one needs {needs}; {'; '.join(misfits)}")
-    notes = []
-    if len(_possible_levels(scene.bands)) > 1:
-        notes.append(
-            f"The scene's bands do not tell its level; the model was trained on {spec.level}, so the scene is taken as {spec.level}."
-        )
-    if scene.sar_bands and not spec.sar_bands:
-        notes.append("The model uses no Sentinel-1: the scene's is not read by it.")
-    return tuple(notes)
-
-
-def _needs(spec: ModelSpec) -> list[str]:
-    optical = [f"Sentinel-2 {spec.level} with {', '.join(spec.optical_in)}"] if spec.optical_in else []
-    sar = [f"Sentinel-1 with {', '.join(spec.sar_bands)} in {_UNIT_WORDS[spec.sar_units]}"] if spec.sar_bands else []
-    return [*optical, *sar]
-
-
-_UNIT_WORDS = {"db": "dB", "display": "display values"}
-
-
-def _optical_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
-    found = []
-    if spec.optical_units == "display":
-        found.append("it was trained on 8-bit pictures, and a scene is in reflectance: give a checkpoint trained on reflectance")
-    if spec.level not in _possible_levels(scene.bands):
-        (level,) = _possible_levels(scene.bands)
-        found.append(f"the scene is {level} by its bands: give the {spec.level} product of that date, or a checkpoint trained on {level}")
-    absent = [band for band in spec.optical_in if band not in scene.bands]
-    if absent:
-        found.append(
-            f"the scene lacks {', '.join(absent)} (it has {', '.join(scene.bands)}): give a file with them, or a checkpoint for these bands"
-        )
-    unfilled = [band for band in scene.bands if band not in spec.optical_out]
-    if unfilled:
-        found.append(
-            f"the model predicts {', '.join(spec.optical_out)}, and the scene's {', '.join(unfilled)} would stay cloudy: "
-            f"give a file without them, or a checkpoint that predicts them"
-        )
-    return found
-
-
-def _sar_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
-    if not spec.sar_bands:
-        return []
-    if scene.sar is None:
-        return ["the scene has no Sentinel-1: give one, or a checkpoint trained without"]
-    found = []
-    absent = [band for band in spec.sar_bands if band not in scene.sar_bands]
-    if absent:
-        found.append(f"its Sentinel-1 lacks {', '.join(absent)} (it has {', '.join(scene.sar_bands)}): give a dual-polarisation product")
-    units = "display" if scene.sar.units == "display" else "db"
-    if units != spec.sar_units:
-        found.append(
-            f"its Sentinel-1 is in {_UNIT_WORDS[units]}: give one in {_UNIT_WORDS[spec.sar_units]}, or a checkpoint for {_UNIT_WORDS[units]}"
-        )
-    return found
-
-
-def _date_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
-    if not spec.needs_dates or _day_of(scene) is not None:
-        return []
-    return ["it reads the day of the scene, which neither tags nor file name tell: name the file with it, as S2_20240510.tif"]
-
-
-def _day_of(scene: Scene) -> float | None:
-    """Days from `DATE_EPOCH` to the scene's, if its file tells."""
-    day = acquisition_date(scene)
-    return None if day is None else float((day - DATE_EPOCH).days)
-
-
-def _possible_levels(bands: tuple[str, ...]) -> tuple[str, ...]:
-    """Levels that a scene of these bands may have: cirrus is only in L1C, all others without it only in L2A."""
-    if is_l1c(bands):
-        return ("L1C",)
-    return ("L2A",) if set(bands) == set(L2A_BANDS) else ("L1C", "L2A")
 
 
 def _picked(layers: FloatArray, names: Sequence[str], wanted: Sequence[str]) -> FloatArray:

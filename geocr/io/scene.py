@@ -57,8 +57,8 @@ class Scene:
 
     @property
     def level(self) -> str:
-        """`L1C` when the cirrus band is there, else `L2A` (or an RGB or other subset of either)."""
-        return "L1C" if is_l1c(self.bands) else "L2A"
+        """By the product's own word; else `L1C` when the cirrus band is there, else `L2A` (or an RGB or other subset of either)."""
+        return self.optical_facts.level or ("L1C" if is_l1c(self.bands) else "L2A")
 
     def read_pixels(self, window: Window) -> tuple[NumberArray, FloatArray, tuple[str, ...]]:
         """Digital numbers as by `read_dn`, backscatter as by `read_sar`, and a sentence for each block that reads as nodata.

@@ -17,6 +17,13 @@ ChannelOrder: TypeAlias = Literal["sar_first", "optical_first"]
 """Which modality leads where both are stacked on the channel axis."""
 OpticalUnits: TypeAlias = Literal["reflectance", "display"]
 """What the optical bands were in training: reflectance, or the values of an 8-bit picture, 0 to 255."""
+TrainedRadiometry: TypeAlias = Literal["sigma0", "gamma0", "unknown"]
+"""Backscatter of the training data: per unit of ground, per unit of area facing the radar, or nobody knows."""
+OffsetConvention: TypeAlias = Literal["applied", "left_in"]
+"""Reflectances of the training data: DN times scale plus the product's add-offset (products before baseline 04.00 have none), or DN over 10,000
+of later products as they are, which is 0.1 too high."""
+TRAINING_FACTS = ("sar_radiometry", "optical_offset")
+"""Fields of a spec that training decides, and no argument of a model."""
 DATE_EPOCH = date(2014, 4, 3)
 """Day 0 of the dates that a model reads: the launch of Sentinel-1A, as in UnCRtainTS (Ebel et al., 2023)."""
 
@@ -59,6 +66,10 @@ class ModelSpec:
     """Greatest distance, on either axis, at which an input pixel changes an output pixel; None when the whole tile does."""
     normalizer: Normalizer
     """Units of the scene to units of the network and back."""
+    sar_radiometry: TrainedRadiometry = "unknown"
+    """Radiometry of the backscatter it was trained on. A fact of its training: no argument of a model decides it, as the next."""
+    optical_offset: OffsetConvention = "applied"
+    """Convention of the reflectances it was trained on."""
 
     def __post_init__(self) -> None:
         """Refuse contracts that no scene could meet."""
@@ -72,6 +83,8 @@ class ModelSpec:
             ("sar_units", self.sar_units, get_args(SarNetworkUnits)),
             ("optical_units", self.optical_units, get_args(OpticalUnits)),
             ("channel_order", self.channel_order, get_args(ChannelOrder)),
+            ("sar_radiometry", self.sar_radiometry, get_args(TrainedRadiometry)),
+            ("optical_offset", self.optical_offset, get_args(OffsetConvention)),
         ):
             if value not in choices:
                 raise InputError(f"{name} of a model must be one of {', '.join(choices)}, got {value!r}")
@@ -136,9 +149,13 @@ class ModelSpec:
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Rebuild what `to_dict` gave, after any number of JSON round trips.
 
+        A spec that was stored before `TRAINING_FACTS` were known is read without them.
+
         Raises:
             InputError: When keys are missing or unknown, or a value is not allowed.
         """
+        if isinstance(stored, Mapping) and not set(TRAINING_FACTS) & stored.keys():
+            stored = {**stored, "sar_radiometry": "unknown", "optical_offset": "applied"}
         require_fields(cls, stored)
         bands = {name: tuple(stored[name]) for name in ("optical_in", "optical_out", "sar_bands")}
         return cls(**{**stored, **bands, "normalizer": Normalizer.from_dict(stored["normalizer"])})

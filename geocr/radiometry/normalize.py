@@ -5,7 +5,7 @@ and weights are worth nothing under another method's scale; so the numbers trave
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -100,6 +100,25 @@ class Normalizer:
     def std_to_reflectance(self, std: FloatArray) -> FloatArray:
         """A standard deviation in network units as reflectance, float32: scaled, never shifted."""
         return (std / np.float32(self.optical_scale)).astype(np.float32, copy=False)
+
+    def of_optical(self, factor: float, term: float) -> Self:
+        """The normaliser that does the same from optical values that `value * factor + term` turns into those this one takes.
+
+        Args:
+            factor: Above 0.
+            term: In the units that this one takes.
+        """
+        clip = None if self.optical_clip is None else ((self.optical_clip[0] - term) / factor, (self.optical_clip[1] - term) / factor)
+        return replace(
+            self,
+            optical_clip=clip,
+            optical_scale=self.optical_scale * factor,
+            optical_offset=self.optical_offset + self.optical_scale * term,
+        )
+
+    def of_sar(self, factor: float, term: float) -> Self:
+        """The same for Sentinel-1."""
+        return replace(self, sar_clip=tuple(((low - term) / factor, (high - term) / factor) for low, high in self.sar_clip))
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields as JSON keeps them."""

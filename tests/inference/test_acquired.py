@@ -13,7 +13,9 @@ from geocr.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from geocr.core.errors import CheckpointError
 from geocr.core.types import TileInput, Window
 from geocr.inference.acquired import acquisition_date
-from geocr.inference.neural import NeuralReconstructor, require_fit
+from geocr.inference.fit import require_fit
+from geocr.inference.neural import NeuralReconstructor
+from geocr.io.facts import OpticalFacts, SarFacts
 from geocr.io.scene import Scene
 from geocr.models.pix2pix import Pix2Pix
 from geocr.models.utae import UTAE
@@ -31,7 +33,17 @@ KWARGS: dict[str, Any] = {
 
 def scene(path: str = "/data/scene.tif", **tags: str) -> Scene:
     optical = SimpleNamespace(path=path, handle=SimpleNamespace(tags=lambda: tags))
-    return cast("Scene", SimpleNamespace(bands=BANDS, sar_bands=("VV", "VH"), sar=SimpleNamespace(units="db"), optical=optical))
+    return cast(
+        "Scene",
+        SimpleNamespace(
+            bands=BANDS,
+            sar_bands=("VV", "VH"),
+            sar=SimpleNamespace(units="db"),
+            optical=optical,
+            optical_facts=OpticalFacts(),
+            sar_facts=SarFacts(),
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from geocr.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from geocr.core.bands import L1C_BANDS, L2A_BANDS
 from geocr.core.errors import CheckpointError, InputError, ReconstructionError
 from geocr.core.types import Reconstruction, TileInput, Window
 from geocr.grid.spec import TileSpec
 from geocr.inference import model_cache
-from geocr.inference.neural import NeuralReconstructor, require_fit
+from geocr.inference.neural import NeuralReconstructor
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.tuning import Tuning
+from geocr.io.facts import OpticalFacts, SarFacts
 from geocr.io.open import open_scene
 from geocr.io.scene import Scene
 from geocr.models.unet import FusionUNet
@@ -62,7 +62,7 @@ def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
 def scene(bands: tuple[str, ...] = FOUR, sar_bands: tuple[str, ...] = ("VV", "VH"), units: str = "power") -> Scene:
     """What a reconstructor reads of a scene: names and units, no pixels."""
     sar = SimpleNamespace(units=units) if sar_bands else None
-    return cast("Scene", SimpleNamespace(bands=bands, sar_bands=sar_bands, sar=sar))
+    return cast("Scene", SimpleNamespace(bands=bands, sar_bands=sar_bands, sar=sar, optical_facts=OpticalFacts(), sar_facts=SarFacts()))
 
 
 def tile(rows: int = 32, cols: int = 40, bands: int = 4, sar_bands: int = 2, seed: int = 0) -> TileInput:
@@ -283,46 +283,6 @@ def test_settings_that_cannot_be_are_refused(make_checkpoint: MakeCheckpoint, se
 
 
 # --- what does not fit ---
-
-
-@pytest.mark.parametrize(
-    ("changes", "given", "message"),
-    [
-        (
-            {},
-            scene(L1C_BANDS),
-            "needs Sentinel-2 L2A with B02, B03, B04, B08, .*the scene is L1C by its bands: give the L2A product .* trained on L1C",
-        ),
-        ({"level": "L1C"}, scene(L2A_BANDS), "the scene is L2A by its bands: give the L1C product"),
-        ({}, scene(("B02", "B03")), r"the scene lacks B04, B08 \(it has B02, B03\)"),
-        (
-            {},
-            scene((*FOUR, "B11", "B12")),
-            "predicts B02, B03, B04, B08, and the scene's B11, B12 would stay cloudy: give a file without them",
-        ),
-        ({}, scene(sar_bands=()), "the scene has no Sentinel-1: give one, or a checkpoint trained without"),
-        ({}, scene(sar_bands=("VV",)), r"its Sentinel-1 lacks VH \(it has VV\)"),
-        ({}, scene(units="display"), "its Sentinel-1 is in display values: give one in dB, or a checkpoint for display values"),
-        ({"sar_units": "display"}, scene(units="power"), "its Sentinel-1 is in dB: give one in display values"),
-        ({"sar_units": "display"}, scene(units="db"), "its Sentinel-1 is in dB"),
-        ({}, scene(("B02",), ()), "lacks B03, B04, B08 .*; the scene has no Sentinel-1"),
-    ],
-)
-def test_a_scene_that_does_not_fit_is_refused_with_what_would(changes: dict[str, Any], given: Scene, message: str) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        require_fit(FusionUNet(**{**KWARGS, **changes}).spec, given)
-
-
-@pytest.mark.parametrize("units", ["db", "power", "amplitude"])
-def test_every_physical_unit_is_read_as_db_and_fits(units: str) -> None:
-    assert require_fit(FusionUNet(**KWARGS).spec, scene(units=units)) == (
-        "The scene's bands do not tell its level; the model was trained on L2A, so the scene is taken as L2A.",
-    )
-
-
-@pytest.mark.parametrize(("level", "bands"), [("L1C", L1C_BANDS), ("L2A", L2A_BANDS)])
-def test_a_full_product_of_the_right_level_fits_without_a_word(level: str, bands: tuple[str, ...]) -> None:
-    assert require_fit(FusionUNet(**{**KWARGS, "level": level, "optical_bands": bands}).spec, scene(bands)) == ()
 
 
 def test_the_refusal_comes_before_any_weight_is_placed(make_checkpoint: MakeCheckpoint) -> None:
