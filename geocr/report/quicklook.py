@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw, ImageFont
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 
-from geocr.core.bands import canonical_s2_band
 from geocr.core.errors import OutputWriteError
-from geocr.core.types import BoolArray, ByteArray, FloatArray, NumberArray
+from geocr.core.types import ByteArray, NumberArray
 from geocr.io.raster import open_raster
+from geocr.report.rendering import band_names, class_colours, picture_of, read_shrunk, rgb_indexes, same_bands, shrunk_shape, stretch_of
 
 PANEL_PX = 900
 """Longest side of a panel; a scene is read at that resolution from its overviews."""
@@ -32,13 +32,14 @@ def write_quicklook(before: str, after: str, provenance: str, destination: Path)
         `destination`.
     """
     with open_raster(after) as result, open_raster(before) as source, open_raster(provenance) as classes:
-        shape = _panel_shape(result.shape)
-        bands = _rgb_indexes(result)
+        shape = shrunk_shape(result.shape, PANEL_PX)
+        names = band_names(result)
+        bands = rgb_indexes(names)
         clear = classes.read(1, out_shape=shape, resampling=Resampling.nearest)
-        pixels = [_read_shrunk(dataset, bands, shape) for dataset in (source, result)]
+        pixels = [read_shrunk(source, same_bands(bands, names, band_names(source)), shape), read_shrunk(result, bands, shape)]
         valid = clear != 0
-        low, high = _stretch(pixels[1], valid)
-        panels = [_picture(array, low, high, valid) for array in pixels] + [_colours(classes, clear)]
+        stretch = stretch_of(pixels[1], valid)
+        panels = [picture_of(array, stretch, valid) for array in pixels] + [class_colours(classes, clear)]
         titles = ["before", "after", _legend(classes, clear)]
         notice = result.tags().get("ATTRIBUTION", "Contains modified Copernicus Sentinel data")
     image = _compose(panels, titles, notice)
@@ -52,52 +53,6 @@ def write_quicklook(before: str, after: str, provenance: str, destination: Path)
             f"the quicklook must be writable; {destination} is not: {error}; free space or choose another folder with -o"
         ) from error
     return destination
-
-
-def _panel_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    shrink = max(1.0, max(shape) / PANEL_PX)
-    return max(1, round(shape[0] / shrink)), max(1, round(shape[1] / shrink))
-
-
-def _rgb_indexes(dataset: DatasetReader) -> list[int]:
-    """1-based bands to show as red, green, blue: true colour where it is, else the first three, else grey."""
-    names = [canonical_s2_band(text or "") for text in dataset.descriptions]
-    wanted = ("B04", "B03", "B02")
-    if all(name in names for name in wanted):
-        return [names.index(name) + 1 for name in wanted]
-    return [1, 2, 3] if dataset.count >= 3 else [1, 1, 1]
-
-
-def _read_shrunk(dataset: DatasetReader, bands: list[int], shape: tuple[int, int]) -> FloatArray:
-    """Bands averaged to the size of a panel, `(3, *shape)` float32 DN; NaN where a band holds nothing."""
-    pixels = dataset.read(bands, out_shape=(3, *shape), resampling=Resampling.average, masked=True)
-    values: FloatArray = pixels.astype(np.float32).filled(np.nan)
-    values[~np.isfinite(values)] = np.nan
-    return values
-
-
-def _stretch(pixels: FloatArray, valid: BoolArray) -> tuple[float, float]:
-    """DN range that fills the picture: 1st to 99th percentile of the cloud-free result, a common one so that colours stay true."""
-    values = pixels[:, valid]
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, [1, 99])
-    return float(low), float(max(high, low + 1e-6))
-
-
-def _picture(pixels: FloatArray, low: float, high: float, valid: BoolArray) -> ByteArray:
-    scaled = np.clip((pixels - low) / (high - low), 0, 1) ** (1 / 1.4)  # mild gamma: reflectance is dark to the eye
-    picture: ByteArray = (np.nan_to_num(scaled).transpose(1, 2, 0) * 255).astype(np.uint8)
-    picture[~valid] = 255
-    return picture
-
-
-def _colours(dataset: DatasetReader, classes: NumberArray) -> ByteArray:
-    table = dataset.colormap(1)
-    palette = np.array([table.get(value, (0, 0, 0, 255))[:3] for value in range(256)], np.uint8)
-    palette[0] = 255
-    return palette[classes]
 
 
 def _legend(dataset: DatasetReader, classes: NumberArray) -> str:
