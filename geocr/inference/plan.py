@@ -6,8 +6,10 @@ run go on, and sent to workers in a few hundred bytes.
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -88,6 +90,10 @@ class ScenePlan:
     """Which pixels are rewritten."""
     with_std: bool
     """Whether uncertainty is written."""
+    with_days: bool = False
+    """Whether the days of each pixel's source are written: where other dates are borrowed from."""
+    dates: int = 0
+    """Other dates that are read beside the scene."""
     read_rows: int
     """Rows of one read. Does not change the output."""
     batch: int = 1
@@ -125,7 +131,7 @@ class ScenePlan:
     def output_bytes(self) -> int:
         """Uncompressed bytes of all products."""
         bands = len(self.optical_bands)
-        return self.shape[0] * self.shape[1] * (bands * np.dtype(self.dtype).itemsize + 1 + 2 * bands * self.with_std)
+        return self.shape[0] * self.shape[1] * (bands * np.dtype(self.dtype).itemsize + 1 + 2 * bands * self.with_std + 2 * self.with_days)
 
     @property
     def scratch_bytes(self) -> int:
@@ -142,8 +148,9 @@ class ScenePlan:
         bands = len(self.optical_bands)
         tails = self.tile.overlap_px * self.shape[1] * (products * bands + 1) * 4
         chunk = (2 * self.tile.stride_px + HELD_ROWS) * self.output_bytes // self.shape[0]
-        results = (2 * self.threads + 2) * self.batch * size * size * 4 * bands * (1 + products)
-        work = self.threads * self.batch * size * size * 4 * (bands + len(self.sar_bands) + self.layers)
+        results = (2 * self.threads + 2) * self.batch * size * size * 4 * (bands * (1 + products) + self.with_days)
+        inputs = (1 + self.dates) * (bands + len(self.sar_bands))
+        work = self.threads * self.batch * size * size * 4 * (inputs + self.layers)
         stream = held_rows * self.row_bytes + tails + chunk + results + work
         return _PROCESS_BYTES + max(self.fit_bytes, self.weights_bytes + self.streams * stream)
 
@@ -162,6 +169,7 @@ class ScenePlan:
             "columns": self.shape[1],
             "optical_bands": list(self.optical_bands),
             "sar_bands": list(self.sar_bands),
+            "dates": self.dates,
             "dtype": self.dtype,
             "tile": asdict(self.tile),
             "mode": self.mode,
@@ -203,6 +211,7 @@ def plan_scene(
     mode: Mode,
     with_std: bool,
     threads: int,
+    with_days: bool = False,
     batch: int = 1,
     layers: int = 64,
     fit_bytes: int = 0,
@@ -219,6 +228,8 @@ def plan_scene(
         tile=tile,
         mode=mode,
         with_std=with_std,
+        with_days=with_days,
+        dates=len(tiles.others),
         read_rows=min(strip_rows(scene), read_rows or strip_rows(scene)),
         batch=batch,
         threads=threads,
@@ -268,12 +279,10 @@ def _sar_share(tiles: SceneTiles, *, steps: int = 6, size: int = 16) -> float:
     if scene.sar is None:
         return 0.0
     rows, cols = scene.grid.shape
-    seen = []
-    for i in range(steps):
-        for j in range(steps):
-            height, width = min(size, rows), min(size, cols)
-            window = Window(
-                row=round((rows - height) * (i + 0.5) / steps), col=round((cols - width) * (j + 0.5) / steps), height=height, width=width
-            )
-            seen.append(np.isfinite(scene.read_sar(window)).all(axis=0).mean())
-    return float(np.mean(seen))
+    height, width = min(size, rows), min(size, cols)
+    windows = [
+        Window(row=round((rows - height) * (i + 0.5) / steps), col=round((cols - width) * (j + 0.5) / steps), height=height, width=width)
+        for i, j in product(range(steps), repeat=2)
+    ]
+    with ThreadPoolExecutor(4) as pool:  # each window costs a block of the file, wherever it lies
+        return float(np.mean(list(pool.map(lambda window: np.isfinite(scene.read_sar(window)).all(axis=0).mean(), windows))))
