@@ -37,6 +37,7 @@ from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.datasets.scenes import Scenes
 from geocr.data.datasets.sen12mscr_ts import Sen12mscrTs
+from geocr.data.worker import prepare_worker
 
 PATCH_PX = 256
 SCENE_PX = 2048
@@ -204,7 +205,9 @@ class Workers:
 
     def __init__(self, dataset: FusionDataset, count: int) -> None:
         samples: Any = dataset
-        self.loader: Any = DataLoader(samples, batch_size=None, num_workers=count, persistent_workers=True, collate_fn=as_is)
+        self.loader: Any = DataLoader(
+            samples, batch_size=None, num_workers=count, persistent_workers=True, collate_fn=as_is, worker_init_fn=prepare_worker
+        )
 
     def __call__(self) -> Iterator[None]:
         """One pass."""
