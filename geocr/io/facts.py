@@ -28,6 +28,8 @@ class OpticalFacts:
     """Mean over the tile."""
     sun_azimuth_deg: float | None = None
     """Mean over the tile, clockwise from north."""
+    detectors: tuple[int, ...] = ()
+    """Numbers of the detectors that saw the tile, of the twelve of the instrument."""
     scl: str | None = None
     """Scene classification raster of the product: anything `open_raster` opens."""
     cloud_probability: str | None = None
@@ -46,5 +48,9 @@ class SarFacts:
     radiometry: SarRadiometry | None = None
     orbit: OrbitDirection | None = None
     relative_orbit: int | None = None
+    days_from_optical: float | None = None
+    """Days from the Sentinel-2 image to this one, negative when it is the earlier; whole days where only a day is known."""
+    products: tuple[str, ...] = ()
+    """Names of all images of a mosaic, in the order in which they fill it; `()` of a single image."""
     files: tuple[str, ...] = ()
     """Files and URLs behind the pixels, where the raster is not a file itself."""

@@ -1,14 +1,16 @@
 """`open_scene`: from two paths to one aligned scene, with every decision said aloud."""
 
-import numpy as np
-
 from geocr.io.damage import OnError
-from geocr.io.grid import grid_of
-from geocr.io.open_optical import name_s2_bands, optical_scale
+from geocr.io.open_optical import open_optical
+from geocr.io.facts import SarFacts
 from geocr.io.open_sar import open_sar_on
-from geocr.io.raster import RasterReader, absolute_path
+from geocr.io.products.stack import S2Resampling
+from geocr.io.raster import absolute_path
 from geocr.io.sar import SarReader
+from geocr.io.sar_mosaic import SarMosaic
+from geocr.io.sar_options import SarOptions
 from geocr.io.scene import Scene
+from geocr.io.times import acquisition_time
 from geocr.radiometry.sar import SarUnits
 
 
@@ -19,18 +21,26 @@ def open_scene(
     s2_bands: tuple[str, ...] | None = None,
     s2_scale: float | None = None,
     s2_offset: float | None = None,
+    s2_resampling: S2Resampling = "bilinear",
+    resolution_m: float | None = None,
     s1_units: SarUnits | None = None,
+    sar: SarOptions | None = None,
     on_error: OnError = "stop",
 ) -> Scene:
-    """Open a Sentinel-2 raster and, if given, a Sentinel-1 raster as one scene on the Sentinel-2 grid.
+    """Open Sentinel-2 and, if given, Sentinel-1 as one scene on the Sentinel-2 grid.
 
     Args:
-        s2: Sentinel-2 raster: 13 bands (L1C), 12 (L2A), or a subset named by band descriptions or `s2_bands`.
-        s1: Sentinel-1 raster with VV and VH (or one of them), in any CRS, resolution and extent that overlaps.
-        s2_bands: Names of the file's bands, in its order.
+        s2: Sentinel-2 raster: 13 bands (L1C), 12 (L2A), or a subset named by band descriptions or `s2_bands`. Or a product: a `.SAFE`
+            folder or zip, a tile in the layout of AWS, a folder of band files, a STAC item.
+        s1: Sentinel-1 raster with VV and VH (or one of them), in any CRS, resolution and extent that overlaps; or a pair of files, a
+            folder, a STAC item, or several images separated by commas (`find_sources`).
+        s2_bands: Of a raster the names of its bands, in their order; of a product the bands to take.
         s2_scale: Reflectance per DN; from the file's tags when None.
         s2_offset: Reflectance at DN 0; from the file's tags when None.
-        s1_units: What the Sentinel-1 file holds; told from its values when None.
+        s2_resampling: How coarser bands of a product come onto the grid of its finest, bilinear or cubic.
+        resolution_m: Side of the scene's pixels in metres where it shall be coarser than the finest band.
+        s1_units: What the Sentinel-1 file holds; told from its values when None. Short for the same word in `sar`.
+        sar: What else is said of Sentinel-1.
         on_error: What becomes of blocks that do not decode: `stop`, or `nodata`.
 
     Raises:
@@ -40,29 +50,34 @@ def open_scene(
         BandError: When bands cannot be named.
         UnitsError: When units cannot be told.
     """
-    s2 = absolute_path(s2)
-    reader = RasterReader(s2)
-    source = reader.handle
-    grid = grid_of(source, s2)
-    bands, band_note = name_s2_bands(source, s2, s2_bands)
-    scale, scale_note = optical_scale(reader, s2_scale, s2_offset, on_error)
-    nodata_note = None
-    if source.nodata is None and np.dtype(source.dtypes[0]).kind != "f":
-        nodata_note = "Sentinel-2 names no nodata value: DN 0 is taken as nodata, as in the products, and stays as it is."
-    notes = [note for note in (band_note, scale_note, nodata_note) if note]
-    sar: SarReader | None = None
+    opened = open_optical(
+        absolute_path(s2),
+        bands=s2_bands,
+        scale=s2_scale,
+        offset=s2_offset,
+        resolution_m=resolution_m,
+        resampling=s2_resampling,
+        on_error=on_error,
+    )
+    grid, notes = opened.grid, list(opened.notes)
+    reader: SarReader | SarMosaic | None = None
     sar_bands: tuple[str, ...] = ()
+    sar_facts = SarFacts()
     if s1 is not None:
-        sar, sar_bands, sar_notes = open_sar_on(absolute_path(s1), grid, s1_units, on_error)
-        notes.extend(sar_notes)
+        taken = opened.facts.acquired or acquisition_time(opened.reader.path, opened.reader.handle.tags())
+        radar = open_sar_on(s1, grid, sar or SarOptions(units=s1_units), optical_time=taken, on_error=on_error)
+        reader, sar_bands, sar_facts = radar.reader, radar.bands, radar.facts
+        notes.extend(radar.notes)
     return Scene(
-        optical=reader,
-        indexes=tuple(range(1, source.count + 1)),
-        bands=bands,
-        scale=scale,
+        optical=opened.reader,
+        indexes=tuple(range(1, len(opened.bands) + 1)),
+        bands=opened.bands,
+        scale=opened.scale,
         grid=grid,
-        sar=sar,
+        sar=reader,
         sar_bands=sar_bands,
         notes=tuple(notes),
         on_error=on_error,
+        optical_facts=opened.facts,
+        sar_facts=sar_facts,
     )

@@ -1,21 +1,256 @@
-"""What a Sentinel-2 raster holds: the names of its bands, and how reflectance is stored."""
+"""Open Sentinel-2, a raster or a product of many files: the names of its bands, how reflectance is stored, and what is known of it."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rasterio.io import DatasetReader
 
 from geocr.core.bands import L1C_BANDS, L2A_BANDS, canonical_s2_band, parse_s2_bands
-from geocr.core.errors import BandError, UnitsError
+from geocr.core.errors import BandError, InputError, UnitsError
 from geocr.io.damage import OnError
+from geocr.io.facts import OpticalFacts
+from geocr.io.grid import SceneGrid, grid_of
+from geocr.io.products.find import find_product
+from geocr.io.products.names import level_of, parse_time, product_parts
+from geocr.io.products.offset import baseline_offset
+from geocr.io.products.product import BandFile, OpticalProduct
+from geocr.io.products.reader import StackReader
+from geocr.io.products.stack import BandSource, S2Resampling, how_resampled, open_bands, stack_grid, stack_vrt
 from geocr.io.raster import RasterReader
 from geocr.radiometry.optical import OpticalScale
 
-BASELINE_OFFSET = 4.0
-"""Processing baseline from which products carry an offset of -1000 DN (04.00, ESA, January 2022)."""
+MAX_NEGATIVE_SHARE = 0.2
+"""Share of negative values above which an offset is taken to have been applied before."""
 _BASELINE_TAGS = ("PROCESSING_BASELINE", "processing_baseline")
-_BASELINE_FORM = re.compile(r"N?(\d{2})\.?(\d{2})", re.IGNORECASE)
 _BAND_NUMBER = re.compile(r"BAND[ _-]?0*(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedOptical:
+    """Sentinel-2 as a scene takes it."""
+
+    reader: RasterReader
+    """All bands on one grid, read by window."""
+    bands: tuple[str, ...]
+    """Canonical names of the reader's bands, in its order."""
+    scale: OpticalScale
+    """How reflectance is stored."""
+    grid: SceneGrid
+    """Where its pixels lie."""
+    facts: OpticalFacts
+    """What it says of itself."""
+    notes: tuple[str, ...]
+    """What was decided, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """The arguments of `open_optical` apart from the path."""
+
+    bands: tuple[str, ...] | None
+    scale: float | None
+    offset: float | None
+    resolution_m: float | None
+    resampling: S2Resampling
+    on_error: OnError
+
+
+def open_optical(
+    path: str,
+    *,
+    bands: tuple[str, ...] | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    resolution_m: float | None = None,
+    resampling: S2Resampling = "bilinear",
+    on_error: OnError = "stop",
+) -> OpenedOptical:
+    """Open a Sentinel-2 raster or product.
+
+    Args:
+        path: A raster; or a product: a `.SAFE` folder or zip, a tile in the layout of AWS, a folder of band files, a STAC item. Absolute.
+        bands: Of a raster the names of its bands in their order; of a product, whose bands have names, those to take.
+        scale: Reflectance per DN; by the metadata when None.
+        offset: Reflectance at DN 0; by the metadata when None.
+        resolution_m: Side of the pixels in metres, coarser than the finest band's; that one's own when None.
+        resampling: How coarser bands of a product are brought onto the grid.
+        on_error: What becomes of blocks that do not decode.
+
+    Raises:
+        RasterNotFoundError: When a file is missing.
+        RasterReadError: When a file is no raster, or metadata is damaged.
+        RemoteReadError: When a URL cannot be fetched.
+        GeoreferenceError: When a file has no CRS.
+        BandError: When bands cannot be named or are not there.
+        UnitsError: When bands are stored in different ways, or an offset seems to have been applied before.
+        InputError: When the path names no product, or more than one; when the resolution is finer than the bands.
+    """
+    if resampling not in ("bilinear", "cubic"):
+        raise InputError(f"--s2-resampling must be bilinear or cubic, got {resampling!r}")
+    if resolution_m is not None and not resolution_m > 0:
+        raise InputError(f"--resolution is a positive number of metres, got {resolution_m!r}")
+    wanted = _Wanted(bands=bands, scale=scale, offset=offset, resolution_m=resolution_m, resampling=resampling, on_error=on_error)
+    product = find_product(path)
+    opened = _open_raster(path, wanted) if product is None else _open_product(product, wanted)
+    if offset is None:
+        _refuse_offset_applied_twice(opened, on_error)
+    return opened
+
+
+def _open_raster(path: str, wanted: _Wanted) -> OpenedOptical:
+    """A single raster: read as it is, or averaged to coarser pixels."""
+    reader = RasterReader(path)
+    source = reader.handle
+    grid = grid_of(source, path)
+    bands, band_note = name_s2_bands(source, path, wanted.bands)
+    used, scale_note = optical_scale(reader, wanted.scale, wanted.offset, wanted.on_error)
+    nodata_note = None
+    if source.nodata is None and np.dtype(source.dtypes[0]).kind != "f":
+        nodata_note = "Sentinel-2 names no nodata value: DN 0 is taken as nodata, as in the products, and stays as it is."
+    notes = tuple(note for note in (band_note, scale_note, nodata_note) if note)
+    tags = source.tags()
+    opened = OpenedOptical(reader=reader, bands=bands, scale=used, grid=grid, facts=facts_of_tags(tags), notes=notes)
+    if wanted.resolution_m is None:
+        return opened
+    files = tuple(BandFile(band=band, path=path, index=number) for number, band in enumerate(bands, start=1))
+    scaling = (source.scales[0], source.offsets[0])
+    return _stacked(opened, open_bands(files), wanted, scaling=scaling, tags=_own_tags(tags), files=(path,))
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that stay true on another grid."""
+    return {key: value for key, value in tags.items() if not key.startswith(("STATISTICS_", "OVR_"))}
+
+
+def _open_product(product: OpticalProduct, wanted: _Wanted) -> OpenedOptical:
+    """Bands of several files as one raster."""
+    sources = open_bands(product.chosen(None if wanted.bands is None else parse_s2_bands(wanted.bands)))
+    first = sources[0]
+    is_float = np.issubdtype(np.dtype(first.dtype), np.floating)
+    nodata = first.nodata if first.nodata is not None else (float("nan") if is_float else 0.0)
+    found, note = _product_scaling(product, sources, wanted.scale, wanted.offset)
+    used = OpticalScale(scale=found[0], offset=found[1], nodata=nodata, dtype=first.dtype)
+    opened = OpenedOptical(
+        reader=RasterReader(product.path),  # replaced by the stack
+        bands=tuple(source.file.band for source in sources),
+        scale=used,
+        grid=first.grid,
+        facts=product.facts,
+        notes=(*product.notes, *note),
+    )
+    files = tuple(source.file.path for source in sources)
+    facts = replace(product.facts, files=tuple(dict.fromkeys((*product.facts.files, *files))))
+    return _stacked(replace(opened, facts=facts), sources, wanted, scaling=found, tags=_product_tags(facts), files=files)
+
+
+def _product_scaling(
+    product: OpticalProduct, sources: tuple[BandSource, ...], scale: float | None, offset: float | None
+) -> tuple[tuple[float, float], tuple[str, ...]]:
+    """Scale and offset that all bands share, and what was assumed."""
+    pairs = {(source.scale if scale is None else scale, source.offset if offset is None else offset) for source in sources}
+    if len(pairs) > 1:
+        each = ", ".join(f"{source.file.band} {source.scale:g} and {source.offset:g}" for source in sources)
+        raise UnitsError(
+            f"all bands of a scene share one scale and offset, since a GeoTIFF's reader applies one; {product.path} has {each}; "
+            f"choose bands that agree with --s2-bands, or give --s2-scale and --s2-offset to override"
+        )
+    (pair,) = pairs
+    if scale is not None and offset is not None:
+        return (scale, offset), ()
+    if pair != (1.0, 0.0) or np.dtype(sources[0].dtype).kind == "f":
+        return pair, ()
+    implied = baseline_offset(product.facts.baseline, product.path)
+    found = (1e-4 if scale is None else scale, implied if offset is None else offset)
+    why = f"Processing baseline {product.facts.baseline}:" if product.facts.baseline else "Neither metadata nor scale tags; assumed:"
+    return found, (f"{why} scale {found[0]:g} and offset {found[1]:g} (--s2-scale, --s2-offset to say otherwise).",)
+
+
+def _product_tags(facts: OpticalFacts) -> dict[str, str]:
+    """The product's metadata under the names that GDAL gives it."""
+    values = {
+        "PRODUCT_URI": facts.product,
+        "PROCESSING_LEVEL": None if facts.level is None else f"Level-{facts.level[1:]}",
+        "PROCESSING_BASELINE": facts.baseline,
+        "PRODUCT_START_TIME": None if facts.acquired is None else f"{facts.acquired:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+        "MGRS_TILE": facts.tile,
+        "SENSING_ORBIT_NUMBER": facts.relative_orbit,
+        "MEAN_SUN_ZENITH_ANGLE": facts.sun_zenith_deg,
+        "MEAN_SUN_AZIMUTH_ANGLE": facts.sun_azimuth_deg,
+        "DETECTORS": ",".join(map(str, facts.detectors)) or None,
+    }
+    return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _stacked(
+    opened: OpenedOptical,
+    sources: tuple[BandSource, ...],
+    wanted: _Wanted,
+    *,
+    scaling: tuple[float, float],
+    tags: Mapping[str, str],
+    files: tuple[str, ...],
+) -> OpenedOptical:
+    """The same scene, read through a VRT over its files."""
+    grid, resampling = stack_grid(sources, wanted.resolution_m), wanted.resampling
+    nodata = opened.scale.nodata if opened.scale.nodata is not None else 0.0
+    ways = {source.file.band: how_resampled(source, grid, resampling) for source in sources}
+    said = []
+    for way, verb in (("average", "finer, and averaged"), (resampling, f"coarser or shifted, and interpolated ({resampling})")):
+        names = [band for band, used in ways.items() if used == way]
+        if names:
+            said.append(f"On the grid of {grid.pixel_size_m:g} m, {', '.join(names)} {'are' if len(names) > 1 else 'is'} {verb}.")
+    vrt = stack_vrt(sources, grid, resampling=resampling, nodata=nodata, scaling=scaling, tags=tags)
+    path = opened.reader.path
+    return replace(opened, reader=StackReader(path, vrt=vrt, files=files), grid=grid, notes=(*opened.notes, *said))
+
+
+def facts_of_tags(tags: Mapping[str, str]) -> OpticalFacts:
+    """What the tags of a raster say, under the names that GDAL gives the metadata of a product."""
+    uri = tags.get("PRODUCT_URI") or tags.get("PRODUCT_URI_2A") or ""
+    parts = product_parts(uri)
+    orbit = tags.get("SENSING_ORBIT_NUMBER") or tags.get("DATATAKE_1_SENSING_ORBIT_NUMBER") or parts.get("orbit")
+    zenith, azimuth = _number(tags, "MEAN_SUN_ZENITH_ANGLE"), _number(tags, "MEAN_SUN_AZIMUTH_ANGLE")
+    return OpticalFacts(
+        product=uri.removesuffix(".SAFE") or None,
+        level=level_of(tags.get("PROCESSING_LEVEL") or parts.get("level")),
+        baseline=next((tags[tag] for tag in _BASELINE_TAGS if tag in tags), None),
+        acquired=parse_time(tags.get("PRODUCT_START_TIME") or tags.get("DATATAKE_1_DATATAKE_SENSING_START")),
+        tile=tags.get("MGRS_TILE") or parts.get("tile"),
+        relative_orbit=int(orbit) if orbit and orbit.isdigit() else None,
+        sun_zenith_deg=zenith,
+        sun_azimuth_deg=azimuth,
+    )
+
+
+def _number(tags: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(tags[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def _refuse_offset_applied_twice(opened: OpenedOptical, on_error: OnError) -> None:
+    """Raise when the offset turns so many pixels negative that it seems to be in the values already.
+
+    Raises:
+        UnitsError: With both answers.
+    """
+    scale = opened.scale
+    if scale.offset >= 0:
+        return
+    dn = opened.reader.sample(range(1, len(opened.bands) + 1), chips=9, on_error=on_error)
+    seen = scale.observed(dn)
+    if not seen.any():
+        return
+    share = float((scale.to_reflectance(dn)[seen] < 0).mean())
+    if share > MAX_NEGATIVE_SHARE:
+        raise UnitsError(
+            f"an offset is applied once: {scale.offset:g}, as the metadata of {opened.reader.path} has it, turns {share:.0%} of a sample of valid "
+            f"pixels negative (at most {MAX_NEGATIVE_SHARE:.0%} are expected), so that the values look harmonised already; say which it is: "
+            f"--s2-offset 0 (it is in the values) or --s2-offset {scale.offset:g} (they are dark)"
+        )
 
 
 def name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | None) -> tuple[tuple[str, ...], str | None]:
@@ -98,13 +333,7 @@ def _tagged_scale(reader: RasterReader, nodata: float, on_error: OnError) -> tup
     tags = source.tags()
     baseline = next((tags[tag] for tag in _BASELINE_TAGS if tag in tags), None)
     if baseline is not None:
-        number = _BASELINE_FORM.fullmatch(baseline.strip())
-        if number is None:
-            raise UnitsError(
-                f"a processing baseline is a number such as 04.00 or N0400; {reader.path} is tagged {baseline!r}; give --s2-scale and --s2-offset"
-            )
-        after = float(f"{number.group(1)}.{number.group(2)}") >= BASELINE_OFFSET
-        return 1e-4, -0.1 if after else 0.0, f"Processing baseline {baseline}:"
+        return 1e-4, baseline_offset(baseline, reader.path), f"Processing baseline {baseline}:"
     if np.issubdtype(np.dtype(source.dtypes[0]), np.floating):
         values = reader.sample(range(1, source.count + 1), chips=9, on_error=on_error)
         finite = values[np.isfinite(values) & (values != nodata)]
