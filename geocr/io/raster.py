@@ -4,10 +4,12 @@ GDAL handles may not be shared between threads (rasterio says so, and GDAL 3.10'
 exposed); opening one costs a millisecond. A reader pickles as its path, so it travels to workers.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 import rasterio
@@ -21,15 +23,26 @@ from geocr.io.damage import OnError
 from geocr.io.remote import gdal_name, gdal_options, is_remote, remote_facts
 
 GDAL_OPTIONS: dict[str, Any] = {
-    "GDAL_CACHEMAX": 32,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
+    "GDAL_CACHEMAX": 16,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""
 
 
+_SOURCE_FILE = re.compile(r"<SourceFilename[^>]*>([^<]+)</SourceFilename>")
+
+
 def absolute_path(path: str) -> str:
     """The path as workers in other folders can open it; URLs, names in GDAL's own form and the XML of a VRT as they are."""
     return path if path.startswith(("<", "/vsi")) or "://" in path else str(Path(path).absolute())
+
+
+def spoken_path(path: str) -> str:
+    """A path as messages say it: of the XML of a VRT the files that it joins."""
+    if not path.startswith("<"):
+        return path
+    files = list(dict.fromkeys(_SOURCE_FILE.findall(path)))
+    return ", ".join(unescape(file) for file in files[:3]) + (" ..." if len(files) > 3 else "") or "a VRT"
 
 
 def rasterio_window(window: Window) -> RasterioWindow:
@@ -52,14 +65,16 @@ def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - G
     if not is_remote(path) and not path.startswith(("/vsi", "<")) and not Path(path).exists():
         raise RasterNotFoundError(f"input rasters must exist; there is nothing at {path}; check the path (working directory: {Path.cwd()})")
     try:
-        if is_remote(path) and not path.startswith("<"):
+        if is_remote(path):
             with rasterio.Env(**gdal_options()):  # an open file keeps what it was opened with, in every thread
                 return rasterio.open(gdal_name(path), **options)
         return rasterio.open(path, **options)
     except RasterioIOError as error:
         if is_remote(path) and not path.startswith("<"):
             remote_facts(path)  # says what is wrong with the URL, if it is the URL
-        raise RasterReadError(f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {path} is not: {error}") from error
+        raise RasterReadError(
+            f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {spoken_path(path)} is not: {error}"
+        ) from error
 
 
 class RasterReader:
@@ -109,7 +124,7 @@ class RasterReader:
             self._local.__dict__.pop("handle", None)  # GDAL's threads leave lost blocks in its cache: read again, they would pass for zeros
             self._require_reachable(cause)
             raise RasterReadError(
-                f"every block of an input must decode; {self.path} fails in rows {window.row} to {window.row_stop - 1}, "
+                f"every block of an input must decode; {spoken_path(self.path)} fails in rows {window.row} to {window.row_stop - 1}, "
                 f"columns {window.col} to {window.col_stop - 1} ({cause}); the file is truncated or damaged: fetch it again"
             ) from error
         return array
@@ -122,7 +137,7 @@ class RasterReader:
             remote_facts(self.path)
         except (RemoteReadError, RasterNotFoundError) as error:
             raise RemoteReadError(
-                f"inputs must stay readable during a run; reading {self.path} failed ({cause}): {error}; "
+                f"inputs must stay readable during a run; reading {spoken_path(self.path)} failed ({cause}): {error}; "
                 f"run the same command again to go on from the finished rows"
             ) from error
 
