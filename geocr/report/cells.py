@@ -13,6 +13,9 @@ from geocr.report.result import OpenResult
 CELL_PX = 384
 """Side of a cell, and of the chips shown at full resolution: fits a phone with the scene's own pixels."""
 
+FEW_CELLS = 16
+"""A scene of so many cells is shown by half as many chips: more would be the scene once again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CellCounts:
@@ -59,15 +62,16 @@ class Chip:
     """Why this one."""
 
 
-def choose_chips(result: OpenResult, cells: CellCounts, unsureness: FloatArray | None, *, each: int = 2) -> tuple[Chip, ...]:
+def choose_chips(result: OpenResult, cells: CellCounts, unsureness: FloatArray | None, *, each: int | None = None) -> tuple[Chip, ...]:
     """Chips where the most was replaced, where that is least sure, and of the middling kind; the same for the same scene.
 
     Args:
         result: The run.
         cells: Its pixels by class.
         unsureness: `(rows of cells, columns of cells)` mean standard deviation of what was replaced, NaN where nothing was; None without.
-        each: How many of each kind.
+        each: How many of each kind; 2, or 1 in a scene of few cells, when None.
     """
+    each = each or (2 if cells.counts[0].size > FEW_CELLS else 1)
     replaced = cells.counts[values_of(provenance_classes(result.provenance), replaced=True)].sum(axis=0)
     area = cells.counts[1:].sum(axis=0)
     taken: BoolArray = replaced < np.maximum(1, 0.01 * area)
