@@ -1,7 +1,8 @@
 """What a measure is given, and the base of those that are sums over pixels: regions, bands, pooling, merging."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -40,6 +41,8 @@ class MetricInput:
     """`(B, H, W)` bool, True is cloud or shadow in the input; with several dates, in any of them. None: no region but `all`."""
     valid_mask: Tensor | None = None
     """`(B, H, W)` bool, True is usable: values elsewhere, NaN included, change no result. None: all."""
+    shared: "dict[Reference, Comparison] | None" = field(default=None, repr=False)
+    """Filled by the first measure of a suite for the others, whatever their regions and bands; None shares nothing."""
 
     def __post_init__(self) -> None:
         """Compare shapes."""
@@ -78,6 +81,24 @@ class MetricInput:
         cloud = self.cloud_mask.unsqueeze(1)
         return self.valid & (cloud if region == "cloudy" else ~cloud)
 
+    def comparison(self, reference: Reference, region: Region) -> "Comparison":
+        """Prediction and reference as measures take them; with `shared`, converted once for all regions.
+
+        Raises:
+            InputError: When the reference, or the mask of the region, is missing.
+        """
+        known = None if self.shared is None else self.shared.get(reference)
+        if known is None:
+            truth = self.target if reference == "target" else self.cloudy
+            if truth is None:
+                raise InputError("this metric compares with the cloudy image, got cloudy=None; give `cloudy`, or choose reference='target'")
+            valid = self.valid
+            prediction, truth = (torch.where(valid, image.double(), 0.0) for image in (self.prediction, truth))
+            known = Comparison(prediction=prediction, reference=truth, counted=valid, valid=valid)
+            if self.shared is not None:
+                self.shared[reference] = known
+        return replace(known, counted=self.counted(region))  # its maps are the same object
+
     def unscaled(self, scale_by: float) -> "MetricInput":
         """The batch of a network whose units are `scale_by` times reflectance: images divided by it, variance by its square.
 
@@ -107,6 +128,14 @@ class Comparison:
     """`(B, 1, H, W)` bool: pixels whose measure counts."""
     valid: Tensor
     """`(B, 1, H, W)` bool: pixels that a window around a counted one may see."""
+    maps: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
+    """Maps that do not depend on what is counted, by what decides them."""
+
+    def map_of(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """A map, computed by the first measure that asks for it."""
+        if key not in self.maps:
+            self.maps[key] = compute()
+        return self.maps[key]
 
 
 class ImageMetric(torchmetrics.Metric, ABC):
@@ -168,16 +197,10 @@ class ImageMetric(torchmetrics.Metric, ABC):
         Raises:
             InputError: When the region's mask, the reference or the promised number of bands is missing.
         """
-        reference = given.target if self.reference == "target" else given.cloudy
-        if reference is None:
-            raise InputError("this metric compares with the cloudy image, got cloudy=None; give `cloudy`, or choose reference='target'")
         bands = given.prediction.shape[1]
         if self.band_count not in (None, bands):
             raise InputError(f"this metric reports {self.band_count} bands, got {bands}")
-        valid = given.valid
-        prediction, reference = (torch.where(valid, image.double(), 0.0) for image in (given.prediction, reference))
-        pair = Comparison(prediction=prediction, reference=reference, counted=given.counted(self.region), valid=valid)
-        self._add(*self.measure(pair))
+        self._add(*self.measure(given.comparison(self.reference, self.region)))
 
     def compute(self) -> Tensor:
         """Float64 scalar, or `(band_count,)`; NaN where nothing counted."""

@@ -1,5 +1,6 @@
 """Structural similarity under the windows that papers use."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from geocr.core.errors import InputError
 from geocr.metrics.base import Comparison, ImageMetric, MetricInput, Pooling, Reference, Region, sum_where
+
+_BLOCK_PX = 64
+"""Rows of the banded matrix that are multiplied at once: fewer waste less on zeros, more keep the multiplication busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,9 @@ class StructuralSimilarity(ImageMetric):
 
     def measure(self, pair: Comparison) -> tuple[Tensor, Tensor]:
         """Sums of local SSIM."""
-        similarity = ssim_map(pair, window=self.window, data_range=self.data_range)
+        similarity = pair.map_of(
+            ("ssim", self.window, self.data_range), lambda: ssim_map(pair, window=self.window, data_range=self.data_range)
+        )
         return sum_where(similarity, pair.counted & self._centres(pair.counted))
 
     def finish(self, mean: Tensor) -> Tensor:
@@ -143,12 +149,19 @@ def _similarity(a: Tensor, b: Tensor, valid: Tensor, *, window: SsimWindow, data
 
 def _windowed(image: Tensor, line: Tensor) -> Tensor:
     """Weighted sums of `(N, H, W)` around each pixel, zeros beyond the border: a banded matrix on each side, which is deterministic."""
-    return _band(image.shape[-2], line) @ image @ _band(image.shape[-1], line).T
+    down = torch.cat([band @ image[:, seen] for seen, band in _bands(image.shape[-2], line)], dim=-2)
+    return torch.cat([down[..., seen] @ band.T for seen, band in _bands(image.shape[-1], line)], dim=-1)
 
 
-def _band(size: int, line: Tensor) -> Tensor:
-    """`(size, size)`: row i has the window's weights around column i."""
+def _bands(size: int, line: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """The banded matrix of a side in blocks of rows: the columns in which a block is not 0, and the block `(rows, columns)` there.
+
+    Row i of the matrix has the window's weights around column i.
+    """
     half = line.numel() // 2
-    offsets = torch.arange(size, device=line.device)
-    taps = offsets.unsqueeze(0) - offsets.unsqueeze(1) + half
-    return torch.where((taps >= 0) & (taps < line.numel()), line[taps.clamp(0, line.numel() - 1)], 0.0)
+    for first in range(0, size, _BLOCK_PX):
+        last = min(first + _BLOCK_PX, size)
+        seen = slice(max(0, first - half), min(size, last + half))
+        rows = torch.arange(first, last, device=line.device).unsqueeze(1)
+        taps = torch.arange(seen.start, seen.stop, device=line.device).unsqueeze(0) - rows + half
+        yield seen, torch.where((taps >= 0) & (taps < line.numel()), line[taps.clamp(0, line.numel() - 1)], 0.0)

@@ -54,7 +54,7 @@ class MetricSuite(nn.Module):
         Raises:
             InputError: When the batch lacks bands, size, mask or cloudy image that a measure needs.
         """
-        prepared = self.preparation.apply(given, self.bands)
+        prepared = replace(self.preparation.apply(given, self.bands), shared={})
         for metric in self.metrics().values():
             if not isinstance(metric, Calibration) or prepared.variance is not None:
                 metric.update(prepared)

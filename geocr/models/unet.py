@@ -1,6 +1,7 @@
 """A small U-Net that fuses both modalities: geocr's own, trainable on a laptop, exact under tiling."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,8 @@ from geocr.core.bands import L1C_BANDS, S1_BANDS
 from geocr.core.errors import InputError
 from geocr.models.base import FusionInput, FusionModel, FusionOutput
 from geocr.models.card import ModelCard
-from geocr.models.spec import Level, ModelSpec
-from geocr.radiometry.normalize import Normalizer, SarNetworkUnits
+from geocr.models.spec import Level, ModelSpec, OpticalUnits
+from geocr.radiometry.normalize import DISPLAY_RANGE, Normalizer, SarNetworkUnits
 
 VARIANCE_FLOOR = 1e-6
 """Least variance, squared network units: keeps a likelihood finite."""
@@ -35,13 +36,14 @@ class FusionUNet(FusionModel):
         sar_bands: Polarisations; empty for a model without Sentinel-1.
         level: Processing level of the reflectances it is trained on.
         sar_units: Units of the backscatter it is trained on.
+        optical_units: Reflectance, or `display` for 8-bit pictures.
         widths: Channels per scale, from full resolution down; each further entry halves the resolution.
         batch_norm: Batch normalisation behind each convolution; its statistics are frozen in eval mode.
         use_mask: Take the cloud mask as one more input channel (1 is cloud or shadow).
         gated: Blend the prediction with the cloudy input; needs every predicted band in the input.
         variance: Predict a variance beside each mean.
         tile_px: Recommended side of a tile; the default spends two fifths of the work on the halo.
-        normalizer: Units; None is `Normalizer.standard` for these Sentinel-1 bands.
+        normalizer: Units; None is `Normalizer.standard` for these Sentinel-1 bands, and pictures scaled to 0 to 1.
 
     Raises:
         InputError: When the arguments do not fit together.
@@ -76,6 +78,7 @@ class FusionUNet(FusionModel):
         sar_bands: Sequence[str] = S1_BANDS,
         level: Level = "L1C",
         sar_units: SarNetworkUnits = "db",
+        optical_units: OpticalUnits = "reflectance",
         widths: Sequence[int] = (32, 64, 96, 128),
         batch_norm: bool = False,
         use_mask: bool = True,
@@ -93,6 +96,7 @@ class FusionUNet(FusionModel):
             sar_bands=tuple(sar_bands),
             level=level,
             sar_units=sar_units,
+            optical_units=optical_units,
             channel_order="sar_first",
             multi_temporal=False,
             needs_mask=use_mask,
@@ -102,7 +106,7 @@ class FusionUNet(FusionModel):
             tile_px=tile_px,
             overlap_px=0,
             receptive_radius_px=_receptive_radius_px(depth),
-            normalizer=Normalizer.standard(tuple(sar_bands), sar_units) if normalizer is None else normalizer,
+            normalizer=_normalizer(tuple(sar_bands), sar_units, optical_units) if normalizer is None else normalizer,
         )
         super().__init__(spec)
         absent = [band for band in spec.optical_out if band not in spec.optical_in]
@@ -156,6 +160,12 @@ class FusionUNet(FusionModel):
             seen = cloudy[:, 0].index_select(1, self.base)
             mean = seen + torch.sigmoid(out[:, -1:]) * (mean - seen)
         return FusionOutput(mean, variance)
+
+
+def _normalizer(sar_bands: tuple[str, ...], sar_units: SarNetworkUnits, optical_units: OpticalUnits) -> Normalizer:
+    """Units of the network: everything from 0 to 1."""
+    standard = Normalizer.standard(sar_bands, sar_units)
+    return standard if optical_units == "reflectance" else replace(standard, optical_clip=DISPLAY_RANGE, optical_scale=1 / DISPLAY_RANGE[1])
 
 
 def _block(inputs: int, outputs: int, *, batch_norm: bool) -> nn.Sequential:

@@ -68,7 +68,7 @@ def test_a_lightning_module_logs_a_suite(tmp_path: Path) -> None:
             self.suite.reset()
 
     given = make_batch(5, size=(24, 25))
-    names = [field.name for field in fields(given)]
+    names = [field.name for field in fields(given) if getattr(given, field.name) is not None]
     loader = DataLoader([{name: getattr(given, name)[i] for name in names} for i in range(5)], batch_size=2)  # type: ignore[arg-type]  # a list is a data set
     trainer = lightning.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path, enable_progress_bar=False
