@@ -69,6 +69,26 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DatedTile:
+    """The window of a tile as another date saw it, on the same pixels."""
+
+    days: int
+    """Days of this date minus days of the scene: negative is before."""
+    optical: FloatArray
+    """`(bands, height, width)` float32 reflectance, bands as in the tile; NaN is nodata."""
+    sar: FloatArray
+    """`(bands, height, width)` float32 dB, bands as in the tile; the scene's own where the date brings none."""
+    cloud_mask: BoolArray
+    """`(height, width)`; True is cloud or shadow on this date."""
+
+    @property
+    def clear(self) -> BoolArray:
+        """`(height, width)`; True where every band was observed and no cloud hides the ground."""
+        seen: BoolArray = np.logical_and.reduce(np.isfinite(self.optical), axis=0)
+        return seen & ~self.cloud_mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TileInput:
     """What a reconstructor is given: one window of an aligned scene.
 
@@ -87,6 +107,8 @@ class TileInput:
     """`(height, width)`; True is cloud or shadow: to be reconstructed."""
     valid: BoolArray
     """`(height, width)`; True where at least one optical band was observed."""
+    others: tuple[DatedTile, ...] = ()
+    """The same window on other dates, nearest in time first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,6 +125,8 @@ class Reconstruction:
     """Same shape, float32, standard deviation of `mean` in reflectance, or None when the method has none."""
     sar_share: FloatArray | None = None
     """`(1, height, width)` float32, 1 where Sentinel-1 had a say in the value and 0 where not; None: wherever the tile has it."""
+    source_days: FloatArray | None = None
+    """`(1, height, width)` float32: for pixels that were observed on another date, its days minus the scene's; NaN elsewhere. None: nowhere."""
 
     def checked(self, tile: TileInput, needed: BoolArray) -> "Reconstruction":
         """Return itself after checking shapes, and that every needed pixel is finite.
@@ -114,8 +138,9 @@ class Reconstruction:
         Raises:
             ReconstructionError: On a wrong shape, or a NaN or infinity at a needed pixel.
         """
-        if self.sar_share is not None and self.sar_share.shape != (1, *tile.window.shape):
-            raise ReconstructionError(f"`sar_share` must cover its tile: expected {(1, *tile.window.shape)}, got {self.sar_share.shape}")
+        for name, layer in (("sar_share", self.sar_share), ("source_days", self.source_days)):
+            if layer is not None and layer.shape != (1, *tile.window.shape):
+                raise ReconstructionError(f"`{name}` must cover its tile: expected {(1, *tile.window.shape)}, got {layer.shape}")
         for name, array in (("mean", self.mean), ("std", self.std)):
             if array is None:
                 continue

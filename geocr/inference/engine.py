@@ -37,7 +37,7 @@ class _TileRow:
 
 
 _Layers: TypeAlias = list[FloatArray]
-"""The mean, the share of SAR in it and, when asked for, the standard deviation: `(band, y, x)` each."""
+"""The mean, the share of SAR in it and, when asked for, the standard deviation and the days of its source: `(band, y, x)` each."""
 _Edge: TypeAlias = _Layers
 """The last, full-width rows of a row of tiles, over which the next row of tiles fades in."""
 
@@ -80,7 +80,7 @@ def stream_rows(
         groups = [plan.lattice.cols[first : first + plan.batch] for first in range(0, len(plan.lattice.cols), plan.batch)]
         results = _in_order(
             pool,
-            lambda job: _reconstruct(job[0], job[1], plan, reconstructor),
+            lambda job: _reconstruct(job[0], job[1], plan, reconstructor, lambda tile: tiles.with_others(tile, on_damage)),
             ((tile_row, group) for tile_row in tile_rows for group in groups),
             ahead=plan.threads,
         )
@@ -134,14 +134,18 @@ def needed_pixels(strip: RowStrip, observed: BoolArray, plan: ScenePlan) -> Bool
 
 
 def _reconstruct(
-    tile_row: _TileRow, group: Sequence[AxisTile], plan: ScenePlan, reconstructor: Reconstructor | None
+    tile_row: _TileRow,
+    group: Sequence[AxisTile],
+    plan: ScenePlan,
+    reconstructor: Reconstructor | None,
+    with_others: Callable[[TileInput], TileInput],
 ) -> list[Reconstruction | None]:
     """The kept parts of neighbouring tiles, None for each that holds nothing to replace."""
     answers: list[Reconstruction | None] = [None] * len(group)
     jobs = {} if reconstructor is None else {i: job for i, col in enumerate(group) if (job := _tile_job(tile_row, col, plan)) is not None}
     if reconstructor is None or not jobs:
         return answers
-    inputs = [tile for tile, _, _ in jobs.values()]
+    inputs = [with_others(tile) for tile, _, _ in jobs.values()]
     if plan.batch > 1 and isinstance(reconstructor, BatchReconstructor):
         results = reconstructor.many(inputs)
     else:
@@ -150,10 +154,13 @@ def _reconstruct(
         result.checked(tile, needed)
         if plan.with_std and result.std is None:
             raise ReconstructionError("a reconstructor that says it has a standard deviation must return one with each tile, got None")
+        if plan.with_days and result.source_days is None:
+            raise ReconstructionError("a method that borrows from other dates must return the days of its sources with each tile, got None")
         rows, cols = kept.slices_in(tile.window)
         std = result.std[:, rows, cols] if result.std is not None and plan.with_std else None
         share = sar_cover(tile.sar) if result.sar_share is None else result.sar_share
-        answers[i] = Reconstruction(mean=result.mean[:, rows, cols], std=std, sar_share=share[:, rows, cols])
+        days = result.source_days[:, rows, cols] if result.source_days is not None and plan.with_days else None
+        answers[i] = Reconstruction(mean=result.mean[:, rows, cols], std=std, sar_share=share[:, rows, cols], source_days=days)
     return answers
 
 
@@ -182,7 +189,12 @@ def _may_need(strips: list[RowStrip], kept: Window, plan: ScenePlan) -> bool:
 
 
 def _compose(rows: FinishedRows, strip: RowStrip, filled: _Layers | None, plan: ScenePlan) -> None:
-    """Put a block of columns into finished rows."""
+    """Put a block of columns into finished rows, of a scene that is read in more bands than are written those alone."""
+    if strip.scene.output_bands is not None:
+        places = [strip.scene.bands.index(band) for band in strip.scene.output_bands]
+        by_band = (0, 2) if plan.with_std else (0,)  # the mean, and the standard deviation behind the share of SAR
+        filled = None if filled is None else [layer[places] if i in by_band else layer for i, layer in enumerate(filled)]
+        strip = strip.written()
     observed = strip.observed
     rows.put(strip, observed, needed_pixels(strip, observed, plan), filled)
 
@@ -216,8 +228,10 @@ class _RowMerger:
         self._output = Window(row=first, col=0, height=stop - first, width=plan.shape[1]) if first < stop else None
         self._finished = None
         if self._output is not None:
-            bands, dtype = len(plan.optical_bands), plan.dtype
-            self._finished = FinishedRows.empty(self._output, bands=bands, dtype=dtype, with_std=plan.with_std)
+            bands, dtype = len(plan.written), plan.dtype
+            self._finished = FinishedRows.empty(
+                self._output, bands=bands, dtype=dtype, with_std=plan.with_std, with_days=plan.with_days, with_mask=plan.with_mask
+            )
 
     def add(self, col: AxisTile, result: Reconstruction | None) -> None:
         """Take the next tile of the row."""
@@ -246,7 +260,7 @@ class _RowMerger:
 
     def _joined(self, col: AxisTile, result: Reconstruction) -> _Layers:
         """The tile's own columns, faded with its left neighbour; keeps its right edge for the next."""
-        parts = (result.mean, result.sar_share, result.std)
+        parts = (result.mean, result.sar_share, result.std, result.source_days)
         layers = [layer for layer in parts if layer is not None]
         layers = [layer if layer.flags.writeable else layer.copy() for layer in layers]
         if self._right is not None:

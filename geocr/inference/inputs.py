@@ -1,15 +1,15 @@
 """What the engine reads: the scene and its cloud mask together, as tiles, or as strips of rows read ahead."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from geocr.core.types import BoolArray, FloatArray, NumberArray, TileInput, Window
+from geocr.core.types import BoolArray, DatedTile, FloatArray, NumberArray, TileInput, Window
 from geocr.io.raster import open_raster
 from geocr.io.scene import Scene
 
@@ -26,6 +26,34 @@ class MaskReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OtherDate:
+    """The same place on another day, on the scene's grid and in its bands. Picklable: no pixels inside."""
+
+    scene: Scene
+    """Where its pixels come from; without Sentinel-1 the date takes the target's."""
+    mask: MaskReader
+    """Which of them are cloud or shadow."""
+    days: int
+    """Its day minus the day of the target."""
+    name: str = ""
+    """How to call it."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-able: how its clouds were found."""
+
+    def read(self, window: Window, own_sar: FloatArray, on_damage: Callable[[str], None] = lambda _: None) -> DatedTile:
+        """One window of it; `own_sar` is the target's backscatter there."""
+        dn, sar, damage = self.scene.read_pixels(window)
+        for sentence in damage:
+            on_damage(sentence)
+        return DatedTile(
+            days=self.days,
+            optical=self.scene.scale.to_reflectance(dn),
+            sar=own_sar if self.scene.sar is None else sar,
+            cloud_mask=self.mask.read(window),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneTiles:
     """A scene and its cloud mask, read as tiles. Picklable: no pixels inside."""
 
@@ -35,6 +63,8 @@ class SceneTiles:
     """Which of them are cloud or shadow."""
     aoi: MaskReader | None = None
     """Which of them may be replaced; all when None."""
+    others: tuple[OtherDate, ...] = ()
+    """Other dates of the place, nearest in time first; read by tile and only where a tile is computed."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,7 +90,13 @@ class SceneTiles:
 
     def read(self, window: Window) -> TileInput:
         """One window as a reconstructor sees it."""
-        return self.read_rows(window).tile()
+        return self.with_others(self.read_rows(window).tile())
+
+    def with_others(self, tile: TileInput, on_damage: Callable[[str], None] = lambda _: None) -> TileInput:
+        """The tile with its window of every other date."""
+        if not self.others:
+            return tile
+        return replace(tile, others=tuple(other.read(tile.window, tile.sar, on_damage) for other in self.others))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,6 +135,14 @@ class RowStrip:
         optical = self.scene.scale.to_reflectance(self.dn, seen)
         valid: BoolArray = np.logical_or.reduce(seen, axis=0)
         return TileInput(window=self.window, optical=optical, sar=self.sar, cloud_mask=self.cloud_mask, valid=valid)
+
+    def written(self) -> "RowStrip":
+        """This strip with the bands alone that the run writes."""
+        wanted = self.scene.output_bands
+        if wanted is None:
+            return self
+        places = [self.scene.bands.index(band) for band in wanted]
+        return replace(self, dn=self.dn[places], scene=self.scene.only(wanted))
 
     def part(self, window: Window) -> "RowStrip":
         """The part of it inside a window."""

@@ -6,16 +6,20 @@ prepared (fitted, loaded) when the run begins.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
 from geocr.core.types import Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
-from geocr.inference.inputs import SceneTiles
+from geocr.inference.fit import Allowances, fit_model
+from geocr.inference.inputs import OtherDate, SceneTiles
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.tuning import Bench, Trial, Tuning, Wishes, tune
 from geocr.io.scene import Scene
+
+Dates: TypeAlias = Literal["none", "borrowed", "input"]
+"""What a method does with other dates: nothing; fill from them, which needs their optical pixels; take them as its inputs, Sentinel-1 too."""
 
 
 class Method(Protocol):
@@ -59,6 +63,11 @@ class Method(Protocol):
     @property
     def read_rows(self) -> int | None:
         """Most rows of the scene to read at once; None for what reads fastest."""
+        ...
+
+    @property
+    def dates(self) -> Dates:
+        """What it reads of the scene's other dates."""
         ...
 
     @property
@@ -107,6 +116,7 @@ class SceneFitMethod:
     fit_bytes: int = 780 * 2**20
     weights_bytes: int = 50 * 2**20
     read_rows: int | None = 128  # to decode tall blocks again is little beside the fill, and saves a fifth of a gigabyte
+    dates: Dates = "none"
     notes: tuple[str, ...] = ()
 
     @property
@@ -129,6 +139,53 @@ class SceneFitMethod:
         from geocr.scenefit import fit_scene  # noqa: PLC0415 - as above
 
         return fit_scene(tiles, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporalMethod:
+    """Clear pixels of other dates first, then a fit on the scene itself."""
+
+    seed: int
+    others: tuple[OtherDate, ...]
+    """Nearest in time first."""
+    name: str = "temporal"
+    has_std: bool = True
+    batch: int = 1
+    layers: int = 200
+    weights_bytes: int = 60 * 2**20
+    read_rows: int | None = 128  # as of the scene fit
+    dates: Dates = "borrowed"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fit_bytes(self) -> int:
+        """Memory of comparing all dates at once, or of the scene fit that follows."""
+        return max(780, 250 + 130 * len(self.others)) * 2**20
+
+    @property
+    def tile(self) -> TileSpec:
+        """Tiles of a scene fit with a margin for the borders of what is borrowed."""
+        from geocr.temporal import fill_tile  # noqa: PLC0415 - as above
+
+        return fill_tile(len(self.others))
+
+    def identity(self) -> dict[str, Any]:
+        """The seed, and which dates how far away; everything else is decided by the scenes."""
+        dates = [{"name": other.name, "days": other.days, "mask": dict(other.facts)} for other in self.others]
+        return {"name": self.name, "seed": self.seed, "dates": dates}
+
+    def prepare(self, tiles: SceneTiles) -> Reconstructor:
+        """Match every date to the scene, and fit on the scene where none of them shows the ground.
+
+        Raises:
+            TooFewClearPixelsError: When there is too little to fit on, and the dates leave pixels over.
+        """
+        from geocr.scenefit import fit_scene  # noqa: PLC0415 - as above
+        from geocr.temporal import DateFill, fit_dates  # noqa: PLC0415 - as above
+
+        dates = fit_dates(tiles)
+        rest = fit_scene(replace(tiles, others=()), seed=self.seed) if dates.left_px else None
+        return DateFill(shape=tiles.shape, matches=dates.matches, rest=rest, name=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +215,11 @@ class CheckpointMethod:
     def has_std(self) -> bool:
         """Whether the model has a variance head."""
         return bool(self.reconstructor.has_std)
+
+    @property
+    def dates(self) -> Dates:
+        """The inputs of a model over several dates."""
+        return "input" if self.reconstructor.header.spec.multi_temporal else "none"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -222,6 +284,7 @@ class OwnMethod:
     fit_bytes: int = 0
     weights_bytes: int = 0
     read_rows: int | None = None
+    dates: Dates = "input"
     notes: tuple[str, ...] = ()
 
     @property
@@ -248,7 +311,71 @@ class OwnMethod:
         return self.reconstructor
 
 
-def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None = None) -> tuple[Method, Scene]:
+def _allowances(config: PredictConfig) -> Allowances:
+    return Allowances(
+        b10=config.b10,
+        any_level=config.any_level,
+        model_bands=config.output_bands == "model",
+        stretch=config.stretch,
+        s1_stretch=config.s1_stretch,
+    )
+
+
+def _refuse_model_settings(config: PredictConfig) -> None:
+    """Settings that mean nothing without a trained model."""
+    if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "auto" or config.compiled:
+        raise InputError(
+            "--tile, --overlap, --batch, --precision and --compile are settings of a trained model; without --checkpoint leave them out"
+        )
+    if _allowances(config) != Allowances():
+        raise InputError(
+            "--b10, --any-level, --output-bands, --stretch and --s1-stretch fit a scene to a trained model; without --checkpoint leave them out"
+        )
+    if config.mode == "full":
+        raise InputError(
+            "--mode full rewrites every pixel with a trained model; the default method fills clouds only: add --checkpoint FILE or leave --mode out"
+        )
+
+
+def _checkpoint_method(path: str, config: PredictConfig, scene: Scene, dates: int) -> tuple[CheckpointMethod, Scene]:
+    """A trained model that fits the scene, and the scene as it reads it."""
+    import torch  # noqa: PLC0415 - imported when a method is chosen, not with the engine
+
+    from geocr.checkpoint import load_checkpoint  # noqa: PLC0415 - as above
+    from geocr.inference.neural import NeuralReconstructor  # noqa: PLC0415 - as above
+    from geocr.models.footprint import forward_bytes  # noqa: PLC0415 - as above
+
+    checkpoint = load_checkpoint(path)
+    fit = fit_model(checkpoint.header.spec, scene, _allowances(config))
+    if config.output_bands == "model":
+        read = scene.only((*checkpoint.header.spec.optical_in, *fit.written))
+        scene = replace(read, output_bands=None if read.bands == fit.written else fit.written)
+    if not checkpoint.header.spec.sar_bands:
+        scene = replace(scene, sar=None, sar_bands=())
+    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    wishes = Wishes(precision=config.precision, batch=config.batch, compiled=config.compiled)
+    reconstructor = NeuralReconstructor.from_checkpoint(
+        checkpoint,
+        scene,
+        device=device,
+        tuning=wishes.start(gpu=device.startswith("cuda")),
+        tile_px=config.tile_px,
+        overlap_px=config.overlap_px,
+        fit=fit,
+    )
+    side_px, multi_temporal = reconstructor.tile.size_px, checkpoint.header.spec.multi_temporal
+    method = CheckpointMethod(
+        reconstructor=reconstructor,
+        wishes=wishes,
+        layers=-(-forward_bytes(checkpoint.model, side_px, dates if multi_temporal else 1) // (4 * side_px**2)),
+        weights_bytes=sum(tensor.nbytes for tensor in checkpoint.model.state_dict().values()),
+    )
+    return method, scene
+
+
+def choose_method(
+    config: PredictConfig, scene: Scene, own: Reconstructor | None = None, others: tuple[OtherDate, ...] = ()
+) -> tuple[Method, Scene]:
     """The method that the settings ask for, and the scene as it reads it (without Sentinel-1 where a model uses none).
 
     Raises:
@@ -259,42 +386,17 @@ def choose_method(config: PredictConfig, scene: Scene, own: Reconstructor | None
     if own is not None:
         method = OwnMethod(reconstructor=own, batch=config.batch or 1)
     elif config.checkpoint is None:
-        if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "auto" or config.compiled:
-            raise InputError(
-                "--tile, --overlap, --batch, --precision and --compile are settings of a trained model; without --checkpoint leave them out"
-            )
-        if config.mode == "full":
-            raise InputError(
-                "--mode full rewrites every pixel with a trained model; the default method fills clouds only: add --checkpoint FILE or leave --mode out"
-            )
-        method = SceneFitMethod(seed=config.seed)
+        _refuse_model_settings(config)
+        if config.method == "temporal" and not others:
+            raise InputError("--method temporal fills from other dates, and there is none; name some with --reference S2[,S1]")
+        if others and config.method != "scenefit":
+            method = TemporalMethod(seed=config.seed, others=others)
+        else:
+            method = SceneFitMethod(seed=config.seed)
     else:
-        import torch  # noqa: PLC0415 - imported when a method is chosen, not with the engine
-
-        from geocr.checkpoint import load_checkpoint  # noqa: PLC0415 - as above
-        from geocr.inference.neural import NeuralReconstructor  # noqa: PLC0415 - as above
-        from geocr.models.footprint import forward_bytes  # noqa: PLC0415 - as above
-
-        checkpoint = load_checkpoint(config.checkpoint)
-        if not checkpoint.header.spec.sar_bands:
-            scene = replace(scene, sar=None, sar_bands=())
-        device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        wishes = Wishes(precision=config.precision, batch=config.batch, compiled=config.compiled)
-        reconstructor = NeuralReconstructor.from_checkpoint(
-            checkpoint,
-            scene,
-            device=device,
-            tuning=wishes.start(gpu=device.startswith("cuda")),
-            tile_px=config.tile_px,
-            overlap_px=config.overlap_px,
-        )
-        side_px = reconstructor.tile.size_px
-        method = CheckpointMethod(
-            reconstructor=reconstructor,
-            wishes=wishes,
-            layers=-(-forward_bytes(checkpoint.model, side_px) // (4 * side_px**2)),
-            weights_bytes=sum(tensor.nbytes for tensor in checkpoint.model.state_dict().values()),
-        )
+        if config.method is not None:
+            raise InputError(f"--checkpoint implies its own method, got --method {config.method} with it; leave one of them out")
+        method, scene = _checkpoint_method(config.checkpoint, config, scene, 1 + len(others))
     if config.uncertainty and not method.has_std:
         raise InputError(
             f"--uncertainty needs a method with a standard deviation, and {method.name} has none; leave --uncertainty out, "

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from geocr.checkpoint import Checkpoint, CheckpointHeader
 from geocr.core.errors import InputError, ReconstructionError
-from geocr.core.types import FloatArray, Reconstruction, TileInput
+from geocr.core.types import DatedTile, FloatArray, Reconstruction, TileInput
 from geocr.grid.spec import TileSpec
-from geocr.inference.fit import Allowances, day_of, fit_model
+from geocr.inference.fit import Fit, day_of, fit_model
 from geocr.inference.model_cache import ModelKey, own_stream, placed_model, remember
+from geocr.inference.timeline import has_pixels, in_order_of_time, stacked
 from geocr.inference.tuning import DEFAULT_TUNING, Precision, Tuning
 from geocr.io.scene import Scene
 from geocr.models.receptive import whole_tile_warning
@@ -68,7 +69,7 @@ class NeuralReconstructor:
         tile_px: int | None = None,
         overlap_px: int | None = None,
         halo_px: int | None = None,
-        allowances: Allowances | None = None,
+        fit: Fit | None = None,
     ) -> Self:
         """Put a loaded checkpoint to work on a scene.
 
@@ -80,14 +81,14 @@ class NeuralReconstructor:
             tile_px: Side of a tile; None takes the model's recommendation, as for the next two.
             overlap_px: Blending between tiles.
             halo_px: Margin computed and thrown away.
-            allowances: What may be adapted where the scene is not what the model was trained on; nothing when None.
+            fit: What holding the scene against the model gave; None holds it, and lets nothing pass that does not fit.
 
         Raises:
             CheckpointError: When the model does not fit the scene.
             InputError: When a setting is not allowed.
         """
         spec = checkpoint.header.spec
-        fit = fit_model(spec, scene, allowances)
+        fit = fit_model(spec, scene) if fit is None else fit
         notes = list(fit.notes)
         if tuning.precision not in get_args(Precision):
             raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {tuning.precision!r}")
@@ -198,22 +199,33 @@ class NeuralReconstructor:
         count = len(tiles)
         if self.tuning.compiled:  # every new shape would be compiled anew
             tiles = [*tiles, *[tiles[-1]] * (self.tuning.batch - count)]
-        sar = [self.normalizer.sar_to_network(_picked(tile.sar, self.sar_bands, spec.sar_bands)) for tile in tiles]
-        cloudy = [self.normalizer.optical_to_network(self._seen(tile)) for tile in tiles]
+        series = [in_order_of_time(tile) for tile in tiles]
+        sar = [
+            stacked([self.normalizer.sar_to_network(_picked(date.sar, self.sar_bands, spec.sar_bands)) for date in dates])
+            for dates in series
+        ]
+        cloudy = [stacked([self.normalizer.optical_to_network(self._seen(date.optical)) for date in dates]) for dates in series]
         with torch.inference_mode(), own_stream(self.key.device):
-            mask = self._to_device([tile.cloud_mask for tile in tiles]) if spec.needs_mask else None
-            dates = None if self.day is None else torch.full((len(tiles), 1), self.day, device=self.key.device)
-            out = model(self._to_device(sar), self._to_device(cloudy), mask, dates)
+            mask = self._to_device([stacked([date.cloud_mask for date in dates]) for dates in series]) if spec.needs_mask else None
+            days = None if self.day is None else self._days(series)
+            real = None if len(series[0]) == 1 else torch.from_numpy(np.stack([has_pixels(dates) for dates in series])).to(self.key.device)
+            out = model(self._to_device(sar), self._to_device(cloudy), mask, days, real)
             means = _to_numpy(out.mean)
             variances = None if out.variance is None else _to_numpy(out.variance)
         return [self._answer(tiles[i], means[i], None if variances is None else variances[i]) for i in range(count)]
 
-    def _seen(self, tile: TileInput) -> FloatArray:
+    def _days(self, series: Sequence[Sequence[DatedTile]]) -> Tensor:
+        """`(batch, dates)` days since `DATE_EPOCH`."""
+        days = [[(self.day or 0.0) + date.days for date in dates] for dates in series]
+        return torch.tensor(days, dtype=torch.float32, device=self.key.device)
+
+    def _seen(self, optical: FloatArray) -> FloatArray:
         """The bands that the model reads, `(band, y, x)` reflectance."""
         if self.b10 is None:
-            return _picked(tile.optical, self.bands, self.header.spec.optical_in)
-        cirrus = np.where(tile.valid, np.float32(self.b10), np.float32(np.nan))
-        return _picked(np.concatenate([tile.optical, cirrus[None]]), (*self.bands, "B10"), self.header.spec.optical_in)
+            return _picked(optical, self.bands, self.header.spec.optical_in)
+        valid = np.logical_or.reduce(np.isfinite(optical), axis=0)
+        cirrus = np.where(valid, np.float32(self.b10), np.float32(np.nan))
+        return _picked(np.concatenate([optical, cirrus[None]]), (*self.bands, "B10"), self.header.spec.optical_in)
 
     def _answer(self, tile: TileInput, mean: FloatArray, variance: FloatArray | None) -> Reconstruction:
         """The model's answer on the tile's bands, in its units; a band that the model does not give (and nobody writes) is the input's."""
@@ -236,9 +248,9 @@ class NeuralReconstructor:
         )
 
     def _to_device(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
-        """Arrays of one shape, as `(batch, 1, ...)`: one date each. Through pinned memory to a GPU, so that the copy overlaps its work."""
+        """Arrays of one shape, as `(batch, dates, ...)`. Through pinned memory to a GPU, so that the copy overlaps its work."""
         together = arrays[0][None] if len(arrays) == 1 and arrays[0].flags.writeable else np.stack(arrays)  # a copy only where it must be
-        tensor = torch.from_numpy(together[:, None])
+        tensor = torch.from_numpy(together)
         if self.key.device.startswith("cuda"):
             return tensor.pin_memory().to(self.key.device, non_blocking=True)
         return tensor

@@ -154,7 +154,7 @@ class BandWriter:
     Args:
         folder: Where parts go.
         bands: Bands to write, in order and without gaps.
-        specs: Product name (`scene`, `provenance`, `std`) to what it is.
+        specs: Product name (`scene`, `provenance`, `std`, `source_days`, `mask`) to what it is.
         lattice: Where tiles begin and end, for the seam figure.
         commit: Told of each band once its parts are whole.
     """
@@ -206,7 +206,7 @@ class BandWriter:
             pending.result()
 
     def _write(self, rows: FinishedRows) -> None:
-        arrays = {"scene": rows.scene, "provenance": rows.provenance, "std": rows.std}
+        arrays = {"scene": rows.scene, "provenance": rows.provenance, "std": rows.std, "source_days": rows.source_days, "mask": rows.mask}
         row, stop = rows.row, rows.row + rows.scene.shape[1]
         self._seam += self._seams.count(rows)
         while row < stop:

@@ -79,7 +79,7 @@ class ScenePlan:
     shape: tuple[int, int]
     """Rows and columns."""
     optical_bands: tuple[str, ...]
-    """Names of the bands read and written."""
+    """Names of the bands read, and written unless `output_bands` names fewer."""
     sar_bands: tuple[str, ...]
     """Polarisations read."""
     dtype: str
@@ -90,6 +90,10 @@ class ScenePlan:
     """Which pixels are rewritten."""
     with_std: bool
     """Whether uncertainty is written."""
+    with_mask: bool = False
+    """Whether the cloud mask is written."""
+    output_bands: tuple[str, ...] | None = None
+    """Those of the bands that are written; all when None."""
     with_days: bool = False
     """Whether the days of each pixel's source are written: where other dates are borrowed from."""
     dates: int = 0
@@ -123,6 +127,11 @@ class ScenePlan:
         return tuple(RowBand(row=row, height=min(BAND_ROWS, rows - row)) for row in range(0, rows, BAND_ROWS))
 
     @property
+    def written(self) -> tuple[str, ...]:
+        """Names of the bands written."""
+        return self.optical_bands if self.output_bands is None else self.output_bands
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one full-width row of the input scene: digital numbers, dB and mask."""
         return self.shape[1] * (len(self.optical_bands) * np.dtype(self.dtype).itemsize + 4 * len(self.sar_bands) + 1)
@@ -130,8 +139,12 @@ class ScenePlan:
     @property
     def output_bytes(self) -> int:
         """Uncompressed bytes of all products."""
-        bands = len(self.optical_bands)
-        return self.shape[0] * self.shape[1] * (bands * np.dtype(self.dtype).itemsize + 1 + 2 * bands * self.with_std + 2 * self.with_days)
+        bands = len(self.written)
+        return (
+            self.shape[0]
+            * self.shape[1]
+            * (bands * np.dtype(self.dtype).itemsize + 1 + 2 * bands * self.with_std + 2 * self.with_days + self.with_mask)
+        )
 
     @property
     def scratch_bytes(self) -> int:
@@ -167,7 +180,7 @@ class ScenePlan:
         return {
             "rows": self.shape[0],
             "columns": self.shape[1],
-            "optical_bands": list(self.optical_bands),
+            "optical_bands": list(self.written),
             "sar_bands": list(self.sar_bands),
             "dates": self.dates,
             "dtype": self.dtype,
@@ -212,6 +225,7 @@ def plan_scene(
     with_std: bool,
     threads: int,
     with_days: bool = False,
+    with_mask: bool = False,
     batch: int = 1,
     layers: int = 64,
     fit_bytes: int = 0,
@@ -229,6 +243,8 @@ def plan_scene(
         mode=mode,
         with_std=with_std,
         with_days=with_days,
+        with_mask=with_mask,
+        output_bands=scene.output_bands,
         dates=len(tiles.others),
         read_rows=min(strip_rows(scene), read_rows or strip_rows(scene)),
         batch=batch,

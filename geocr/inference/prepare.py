@@ -15,9 +15,11 @@ from geocr.inference.inputs import SceneTiles
 from geocr.inference.methods import Method, TunableMethod, choose_method
 from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.references import as_read_by, open_references
 from geocr.inference.tuning import TUNE_FROM_TILES, Trial, Tuning
 from geocr.io.aoi import read_aoi
 from geocr.io.open import open_scene
+from geocr.io.sar_options import sar_options
 
 
 class Progress(Protocol):
@@ -74,6 +76,7 @@ class PreparedScene:
             "transform": list(grid.transform)[:6],
             "method": self.method.identity(),
             "cloud_mask": self.mask.describe(),
+            "references": [{"name": other.name, "days": other.days} for other in self.tiles.others],
             **self.plan.describe(self.survey),
             "notes": list(self.notes),
         }
@@ -191,20 +194,27 @@ def prepare_scene(
         s2_bands=config.s2_bands,
         s2_scale=config.s2_scale,
         s2_offset=config.s2_offset,
-        s1_units=config.s1_units,
+        s2_resampling=config.s2_resampling,
+        resolution_m=config.resolution_m,
+        sar=sar_options(config),
         on_error=config.on_error,
     )
-    method, scene = choose_method(config, scene, reconstructor)
+    opened = scene
+    others, dated = open_references(config, scene)
+    method, scene = choose_method(config, scene, reconstructor, others)
+    others, said = as_read_by(method, others, scene)
     aoi = None if config.aoi is None else read_aoi(config.aoi, scene.grid)
     progress.stage("finding clouds", 1)
-    mask = make_cloud_mask(scene, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
+    mask = make_cloud_mask(opened, config.cloud_mask, scl=config.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
     progress.advance()
-    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi)
+    tiles = SceneTiles(scene=scene, mask=mask, aoi=aoi, others=others)
     plan = plan_scene(
         tiles,
         method.tile,
         mode=config.mode,
         with_std=config.uncertainty,
+        with_days=method.dates == "borrowed",
+        with_mask=config.save_mask,
         threads=threads,
         batch=method.batch,
         layers=method.layers,
@@ -213,7 +223,7 @@ def prepare_scene(
         read_rows=method.read_rows,
     )
     survey = survey_clouds(tiles, plan.lattice, config.mode)
-    notes = (*scene.notes, *mask.notes, *method.notes)
+    notes = (*scene.notes, *mask.notes, *dated, *said, *method.notes)
     if scene.sar is not None and survey.sar_share < 1:
         notes += (f"Sentinel-1 covers about {survey.sar_share:.0%} of the scene (by a sample); elsewhere only the surroundings are known.",)
     for note in notes:

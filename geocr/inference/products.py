@@ -17,6 +17,12 @@ STD_NODATA = 65535
 """Value of the uncertainty raster where there is no pixel."""
 FLOAT_STD_SCALE = 1e-4
 """Scale of the uncertainty raster when the scene itself is stored as float reflectance."""
+DAYS_NODATA = -32768
+"""Value of the raster of source days where a pixel has no source in time: nodata, or a reconstruction."""
+
+
+MASK_NODATA = 255
+"""Value of the written cloud mask where there is no pixel; 0 is clear, 1 is cloud or shadow."""
 
 
 class Provenance(IntEnum):
@@ -26,6 +32,7 @@ class Provenance(IntEnum):
     OBSERVED = 1
     RECONSTRUCTED_WITH_SAR = 2
     RECONSTRUCTED_WITHOUT_SAR = 3
+    OBSERVED_ON_ANOTHER_DATE = 4
 
 
 PROVENANCE_CATEGORIES: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
@@ -33,6 +40,7 @@ PROVENANCE_CATEGORIES: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
     Provenance.OBSERVED: ("observed", (90, 130, 80, 255)),
     Provenance.RECONSTRUCTED_WITH_SAR: ("reconstructed with SAR", (240, 150, 40, 255)),
     Provenance.RECONSTRUCTED_WITHOUT_SAR: ("reconstructed without SAR", (200, 50, 90, 255)),
+    Provenance.OBSERVED_ON_ANOTHER_DATE: ("observed on another date", (70, 140, 200, 255)),
 }
 """Name and RGBA of each provenance class; green, orange and red stay apart for colour-blind readers by lightness."""
 
@@ -49,15 +57,23 @@ class FinishedRows:
     """`(1, y, x)` uint8 `Provenance`."""
     std: NumberArray | None
     """`(band, y, x)` uint16, or None without uncertainty."""
+    source_days: NumberArray | None = None
+    """`(1, y, x)` int16, or None where no other date is used."""
+    mask: NumberArray | None = None
+    """`(1, y, x)` uint8: 0 clear, 1 cloud or shadow, `MASK_NODATA`; None unless it is wanted."""
 
     @classmethod
-    def empty(cls, window: Window, *, bands: int, dtype: str, with_std: bool) -> "FinishedRows":
+    def empty(
+        cls, window: Window, *, bands: int, dtype: str, with_std: bool, with_days: bool = False, with_mask: bool = False
+    ) -> "FinishedRows":
         """Room for full-width rows; every column must then be `put` once."""
         return cls(
             row=window.row,
             scene=np.empty((bands, *window.shape), dtype),
             provenance=np.empty((1, *window.shape), np.uint8),
             std=np.empty((bands, *window.shape), np.uint16) if with_std else None,
+            source_days=np.empty((1, *window.shape), np.int16) if with_days else None,
+            mask=np.empty((1, *window.shape), np.uint8) if with_mask else None,
         )
 
     def put(self, strip: RowStrip, observed: BoolArray, needed: BoolArray, filled: list[FloatArray] | None) -> None:
@@ -69,17 +85,26 @@ class FinishedRows:
             strip: Input pixels of the block; its rows are the rows of this object.
             observed: `(band, y, x)`, True where a band holds a value.
             needed: `(y, x)`, True where a pixel is to be replaced; must be valid there.
-            filled: Mean of the block in reflectance, share of SAR in it, and with uncertainty its standard deviation, `(band, y, x)`
-                each; None where nothing is needed.
+            filled: Mean of the block in reflectance, share of SAR in it, with uncertainty its standard deviation, and with other dates
+                the days of its source, `(band, y, x)` each; None where nothing is needed.
         """
         cols = slice(strip.window.col, strip.window.col_stop)
         self.scene[:, :, cols] = strip.dn
         np.logical_or.reduce(observed, axis=0, out=self.provenance[0, :, cols], dtype=bool)  # NODATA is 0 and OBSERVED is 1
         if self.std is not None:
             self.std[:, :, cols] = np.where(observed, np.uint16(0), np.uint16(STD_NODATA))
+        if self.mask is not None:
+            self.mask[0, :, cols] = np.where(self.provenance[0, :, cols], strip.cloud_mask, np.uint8(MASK_NODATA))
+        if self.source_days is not None:
+            self.source_days[0, :, cols] = np.where(self.provenance[0, :, cols], np.int16(0), np.int16(DAYS_NODATA))
         if filled is None or not needed.any():
             return
         kinds = np.where(filled[1][0] > 0.5, np.uint8(Provenance.RECONSTRUCTED_WITH_SAR), np.uint8(Provenance.RECONSTRUCTED_WITHOUT_SAR))
+        if self.source_days is not None:
+            seen = np.isfinite(filled[-1][0])
+            kinds = np.where(seen, np.uint8(Provenance.OBSERVED_ON_ANOTHER_DATE), kinds)
+            days = np.where(seen, filled[-1][0], np.float32(DAYS_NODATA)).astype(np.int16)
+            np.copyto(self.source_days[0, :, cols], days, where=needed)
         np.copyto(self.provenance[0, :, cols], kinds, where=needed)
         scale = strip.scene.scale
         for band, seen in enumerate(observed):
@@ -109,23 +134,24 @@ def _quantise_std(std: FloatArray, scale: float) -> NumberArray:
 
 def scene_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
     """The cloud-free scene: dtype, nodata, scale, offset and band names of the input, unchanged."""
-    source = scene.optical.handle
+    source, kept = scene.optical.handle, scene.only(scene.written)
     return RasterSpec(
         grid=scene.grid,
-        count=len(scene.bands),
+        count=len(scene.written),
         dtype=scene.scale.dtype,
         nodata=source.nodata,
-        descriptions=tuple(text or band for text, band in zip(source.descriptions, scene.bands, strict=True)),
+        descriptions=tuple(source.descriptions[index - 1] or band for index, band in zip(kept.indexes, kept.bands, strict=True)),
         scale=source.scales[0],
         offset=source.offsets[0],
-        colorinterp=colour_names(scene.bands),
+        colorinterp=colour_names(scene.written),
         tags=tags,
     )
 
 
-def provenance_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
-    """The provenance raster: one uint8 band with class names and colours."""
-    names = {f"PROVENANCE_{value}": name for value, (name, _) in PROVENANCE_CATEGORIES.items()}
+def provenance_spec(scene: Scene, tags: Mapping[str, str], *, with_days: bool = False) -> RasterSpec:
+    """The provenance raster: one uint8 band with class names and colours; that of other dates only where they are used."""
+    categories = {value: look for value, look in PROVENANCE_CATEGORIES.items() if with_days or value != Provenance.OBSERVED_ON_ANOTHER_DATE}
+    names = {f"PROVENANCE_{value}": name for value, (name, _) in categories.items()}
     return RasterSpec(
         grid=scene.grid,
         count=1,
@@ -133,7 +159,20 @@ def provenance_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
         nodata=float(Provenance.NODATA),
         descriptions=("provenance",),
         tags={**tags, **names},
-        categories=PROVENANCE_CATEGORIES,
+        categories=categories,
+        resampling=Resampling.nearest,
+    )
+
+
+def days_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
+    """Days of a pixel's source minus days of the scene, int16: 0 where observed, nodata where reconstructed."""
+    return RasterSpec(
+        grid=scene.grid,
+        count=1,
+        dtype="int16",
+        nodata=float(DAYS_NODATA),
+        descriptions=("days from the scene to the source",),
+        tags=tags,
         resampling=Resampling.nearest,
     )
 
@@ -142,10 +181,23 @@ def std_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
     """The uncertainty raster: one standard deviation of the reconstruction, uint16 counts of reflectance."""
     return RasterSpec(
         grid=scene.grid,
-        count=len(scene.bands),
+        count=len(scene.written),
         dtype="uint16",
         nodata=float(STD_NODATA),
-        descriptions=tuple(f"{band} standard deviation" for band in scene.bands),
+        descriptions=tuple(f"{band} standard deviation" for band in scene.written),
         scale=std_scale(scene),
         tags=tags,
+    )
+
+
+def mask_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
+    """The cloud mask that was used, one uint8 band: 0 clear, 1 cloud or shadow, `MASK_NODATA` where there is no pixel."""
+    return RasterSpec(
+        grid=scene.grid,
+        count=1,
+        dtype="uint8",
+        nodata=float(MASK_NODATA),
+        descriptions=("cloud mask: 0 clear, 1 cloud or shadow",),
+        tags=tags,
+        resampling=Resampling.nearest,
     )

@@ -50,7 +50,7 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live -= size
 
 
-def forward_bytes(model: FusionModel, side_px: int) -> int:
+def forward_bytes(model: FusionModel, side_px: int, dates: int = 1) -> int:
     """Most bytes that inputs, activations and answers of one tile take at the same time, in float32.
 
     A forward pass on torch's meta device, which knows shapes and no values. What libraries take for themselves while they work on a layer is not in it.
@@ -58,14 +58,15 @@ def forward_bytes(model: FusionModel, side_px: int) -> int:
     Args:
         model: Any model; it is copied.
         side_px: Side of the tile.
+        dates: How many dates it is given.
     """
     spec = model.spec
     counted = copy.deepcopy(model).to("meta").eval()
-    frame = (1, 1)
+    frame = (1, dates)
     with torch.device("meta"), torch.inference_mode(mode=False), torch.no_grad(), _LiveBytes() as live:
         sar = torch.empty((*frame, len(spec.sar_bands), side_px, side_px))
         cloudy = torch.empty((*frame, len(spec.optical_in), side_px, side_px))
         mask = torch.empty((*frame, side_px, side_px), dtype=torch.bool) if spec.needs_mask else None
-        dates = torch.empty(frame) if spec.needs_dates else None
-        counted(sar, cloudy, mask, dates)
+        days = torch.empty(frame) if spec.needs_dates else None
+        counted(sar, cloudy, mask, days)
     return int(live.peak)

@@ -1,0 +1,112 @@
+"""Another date of the same place, laid over a scene's grid: any CRS, resolution and extent, warped window by window.
+
+Bilinear, in the file's own numbers as float32, each band by itself: nodata has no weight and does not spread. As with Sentinel-1, the
+tolerance of coordinates and the width of the kernel are fixed, so that a pixel does not depend on the window it is read in.
+"""
+
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.transform import array_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+
+from geocr.core.errors import BandError, GeoreferenceError
+from geocr.io.grid import SceneGrid
+from geocr.io.raster import RasterReader, open_raster
+from geocr.io.sar import WARP_TOLERANCE_PX, kernel_scale
+from geocr.io.scene import Scene
+
+
+class OverlayReader(RasterReader):
+    """Reads an optical raster on the grid of a scene; a `RasterReader` that warps.
+
+    Args:
+        path: The raster.
+        nodata: Its number for no measurement (NaN for floats).
+        grid: The grid to read on.
+    """
+
+    def __init__(self, path: str, *, nodata: float, grid: SceneGrid) -> None:
+        super().__init__(path)
+        self.nodata = nodata
+        self.grid = grid
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "nodata": self.nodata, "grid": self.grid}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"], nodata=state["nodata"], grid=state["grid"])  # type: ignore[misc]
+
+    def _open(self) -> DatasetReader:
+        source = open_raster(self.path)
+        scale_y, scale_x = kernel_scale(source, self.grid)
+        return WarpedVRT(
+            source,
+            crs=self.grid.crs,
+            transform=self.grid.transform,
+            height=self.grid.shape[0],
+            width=self.grid.shape[1],
+            resampling=Resampling.bilinear,
+            src_nodata=self.nodata,
+            nodata=np.nan,
+            dtype="float32",
+            tolerance=WARP_TOLERANCE_PX,
+            XSCALE=scale_x,
+            YSCALE=scale_y,
+            SOURCE_EXTRA=ceil(1 / min(scale_y, scale_x)) + 1,
+            UNIFIED_SRC_NODATA="NO",
+        )
+
+
+def lay_over(other: Scene, target: Scene, name: str) -> Scene:
+    """The same scene with the target's bands, in the target's order, on the target's grid; without Sentinel-1.
+
+    A scene that lies on these pixels already is read as it is.
+
+    Args:
+        other: Any scene.
+        target: Whose grid and bands are wanted.
+        name: How to call the other in messages.
+
+    Raises:
+        BandError: When it lacks a band of the target.
+        GeoreferenceError: When it does not overlap the target.
+    """
+    absent = [band for band in target.bands if band not in other.bands]
+    if absent:
+        raise BandError(
+            f"a reference must have every band of the scene; {name} lacks {', '.join(absent)} (it has {', '.join(other.bands)}); "
+            f"give a product with them, or a scene of only the bands that both have"
+        )
+    _require_overlap(other.grid, target.grid, name)
+    indexes = tuple(other.indexes[other.bands.index(band)] for band in target.bands)
+    laid = replace(other, indexes=indexes, bands=target.bands, sar=None, sar_bands=())
+    if (other.grid.crs, other.grid.transform, other.grid.shape) == (target.grid.crs, target.grid.transform, target.grid.shape):
+        return laid
+    nodata = np.nan if other.scale.nodata is None else other.scale.nodata
+    return replace(
+        laid,
+        optical=OverlayReader(other.optical.path, nodata=nodata, grid=target.grid),
+        scale=replace(other.scale, nodata=np.nan, dtype="float32"),
+        grid=target.grid,
+    )
+
+
+def _require_overlap(grid: SceneGrid, target: SceneGrid, name: str) -> None:
+    """Raise unless the bounds meet, in the target's CRS."""
+    left, bottom, right, top = array_bounds(*target.shape, target.transform)
+    try:
+        west, south, east, north = transform_bounds(grid.crs, target.crs, *array_bounds(*grid.shape, grid.transform))
+    except RasterioError as error:
+        raise GeoreferenceError(f"a reference must be transformable into the scene's CRS; {name} is not: {error}") from error
+    if not (west < right and east > left and south < top and north > bottom):
+        raise GeoreferenceError(
+            f"a reference must overlap the scene; in {target.crs.to_string()} {name} spans x {west:.6g} to {east:.6g}, y {south:.6g} to "
+            f"{north:.6g} and the scene x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}; give another date of the same place"
+        )
