@@ -21,13 +21,25 @@ def command(
     ] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
+    s1_radiometry: options.S1Radiometry = "auto",
+    s1_border_noise: options.S1BorderNoise = "mask",
+    s1_gcps: options.S1Gcps = False,
     s2_bands: options.S2Bands = None,
     s2_scale: options.S2Scale = None,
     s2_offset: options.S2Offset = None,
+    s2_resampling: options.S2Resampling = "bilinear",
+    resolution: options.Resolution = None,
     cloud_mask: options.CloudMask = "auto",
     mask_buffer_px: options.MaskBufferPx = None,
     mask_buffer_m: options.MaskBufferM = None,
+    max_days: options.MaxDays = None,
+    check_shift: options.CheckShift = False,
     checkpoint: options.CheckpointFile = None,
+    b10: options.B10 = None,
+    any_level: options.AnyLevel = False,
+    output_bands: options.OutputBands = "all",
+    stretch: options.Stretch = None,
+    s1_stretch: options.S1Stretch = None,
     tile: options.TilePx = None,
     overlap: options.OverlapPx = None,
     device: options.Device = "auto",
@@ -38,11 +50,13 @@ def command(
     aoi: options.Aoi = None,
     mode: options.Mode = "replace-clouds",
     on_error: options.OnError = "stop",
+    save_mask: options.SaveMask = False,
     uncertainty: options.Uncertainty = False,
     seed: options.Seed = 0,
     scheduler: options.Scheduler = "threads",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes to start with --scheduler processes. (default: all cores)")] = None,
     scratch: options.Scratch = None,
+    no_stac: Annotated[bool, typer.Option("--no-stac", help="Write no STAC items and no collection.")] = False,
     overwrite: options.Overwrite = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the scenes and compute nothing.")] = False,
     quiet: Quiet = False,
@@ -51,7 +65,7 @@ def command(
 ) -> None:
     """Remove the clouds of many Sentinel-2 scenes.
 
-    Writes <out>.status.json beside each result. One bad scene never stops the rest; the exit code is 2 when any failed. Run the same
+    Writes <out>.status.json beside each result, and collection.json, a STAC collection of all of them, into the folder. One bad scene never stops the rest; the exit code is 2 when any failed. Run the same
     command again to do what is left.
 
     [bold]Examples[/bold]
@@ -77,7 +91,7 @@ def command(
             display.note(f"{status.outcome}: {status.s2}" + (f": {status.error}" if status.error else ""))
             display.advance()
 
-        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch, on_scene=tell)
+        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch, stac=not no_stac, on_scene=tell)
     _print_table(statuses, as_json=as_json, quiet=quiet)
     if any(status.outcome == "failed" for status in statuses):
         raise typer.Exit(2)

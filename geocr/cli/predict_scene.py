@@ -26,14 +26,28 @@ def command(
     ] = None,
     no_s1: options.NoS1 = False,
     s1_units: options.S1Units = "auto",
+    s1_radiometry: options.S1Radiometry = "auto",
+    s1_border_noise: options.S1BorderNoise = "mask",
+    s1_gcps: options.S1Gcps = False,
     s2_bands: options.S2Bands = None,
     s2_scale: options.S2Scale = None,
     s2_offset: options.S2Offset = None,
+    s2_resampling: options.S2Resampling = "bilinear",
+    resolution: options.Resolution = None,
     cloud_mask: options.CloudMask = "auto",
     scl: options.Scl = None,
     mask_buffer_px: options.MaskBufferPx = None,
     mask_buffer_m: options.MaskBufferM = None,
+    reference: options.Reference = None,
+    method: options.Method = "auto",
+    max_days: options.MaxDays = None,
+    check_shift: options.CheckShift = False,
     checkpoint: options.CheckpointFile = None,
+    b10: options.B10 = None,
+    any_level: options.AnyLevel = False,
+    output_bands: options.OutputBands = "all",
+    stretch: options.Stretch = None,
+    s1_stretch: options.S1Stretch = None,
     tile: options.TilePx = None,
     overlap: options.OverlapPx = None,
     device: options.Device = "auto",
@@ -44,6 +58,7 @@ def command(
     aoi: options.Aoi = None,
     mode: options.Mode = "replace-clouds",
     on_error: options.OnError = "stop",
+    save_mask: options.SaveMask = False,
     uncertainty: options.Uncertainty = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
     seed: options.Seed = 0,
@@ -53,6 +68,7 @@ def command(
         int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
     ] = None,
     scratch: options.Scratch = None,
+    no_stac: options.NoStac = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     quiet: Quiet = False,
@@ -93,6 +109,7 @@ def command(
                 scheduler=scheduler,
                 workers=workers,
                 scratch=scratch,
+                stac=not no_stac,
             )
     if dry_run:
         show(plan, print_plan)
@@ -146,6 +163,7 @@ def _run(
     scheduler: str,
     workers: int | None,
     scratch: Path | None,
+    stac: bool,
 ) -> "tuple[PredictResult, dict[str, str]]":
     from geocr.inference.outputs import OutputPaths, place_outputs, require_free
     from geocr.inference.run import predict_scene
@@ -170,13 +188,20 @@ def _run(
         workers=workers,
         scratch=scratch,
         extras=draw if quicklook else None,
+        stac=stac,
         progress=display,
     )
     files = {"scene": str(result.scene), "provenance": str(result.provenance)}
     if result.std is not None:
         files["std"] = str(result.std)
+    if result.source_days is not None:
+        files["source_days"] = str(result.source_days)
+    if result.mask is not None:
+        files["mask"] = str(result.mask)
     if quicklook:
         files["quicklook"] = str(paths.published(paths.quicklook))
+    if result.item is not None:
+        files["item"] = str(result.item)
     return result, files
 
 
@@ -205,12 +230,13 @@ def print_summary(summary: dict[str, Any]) -> None:
     """What a run made, for people."""
     pixels = summary["pixels"]
     rebuilt = pixels["reconstructed_with_sar"] + pixels["reconstructed_without_sar"]
+    borrowed = f"; observed on another date {pixels['observed_on_another_date']:,}" if summary["dates"] else ""
     facts = [
         ("method", str(summary["method"])),
         ("cloud mask", f"{summary['cloud_mask']}, {summary['cloud_share']:.1%} of the observed pixels"),
         (
             "reconstructed",
-            f"{rebuilt:,} pixels ({pixels['reconstructed_with_sar']:,} with SAR), observed {pixels['observed']:,}, nodata {pixels['nodata']:,}",
+            f"{rebuilt:,} pixels ({pixels['reconstructed_with_sar']:,} with SAR), observed {pixels['observed']:,}, nodata {pixels['nodata']:,}{borrowed}",
         ),
     ]
     facts += _expected(summary["expected_error"], summary["bands"])

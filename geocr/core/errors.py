@@ -34,6 +34,10 @@ class GeoreferenceError(GeocrError, ValueError):
     """An input has no usable CRS or transform, or two inputs do not overlap."""
 
 
+class NoOverlapError(GeoreferenceError):
+    """Two inputs lie apart from each other."""
+
+
 class BandError(GeocrError, ValueError):
     """Bands are missing, unnamed, duplicated, or not the ones a method needs."""
 

@@ -11,8 +11,9 @@ from typing import Any
 from geocr._version import __version__
 from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
-from geocr.inference.products import Provenance, provenance_spec, scene_spec, std_spec
+from geocr.inference.products import Provenance, days_spec, mask_spec, provenance_spec, scene_spec, std_spec
 from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.sar_record import sar_account, sar_names
 from geocr.io.part import PART_FORMAT
 from geocr.io.remote import is_remote, remote_facts
 from geocr.io.scene import Scene
@@ -23,9 +24,16 @@ def product_specs(prepared: PreparedScene, reconstructor: Reconstructor | None) 
     """The rasters of a run, with the tags that tell how they were made."""
     scene = prepared.tiles.scene
     tags = run_tags(prepared, reconstructor)
-    specs = {"scene": scene_spec(scene, _input_tags(scene) | tags), "provenance": provenance_spec(scene, tags)}
+    specs = {
+        "scene": scene_spec(scene, _input_tags(scene) | tags),
+        "provenance": provenance_spec(scene, tags, with_days=prepared.plan.with_days),
+    }
+    if prepared.plan.with_days:
+        specs["source_days"] = days_spec(scene, tags)
     if prepared.config.uncertainty:
         specs["std"] = std_spec(scene, tags)
+    if prepared.config.save_mask:
+        specs["mask"] = mask_spec(scene, tags)
     return specs
 
 
@@ -41,15 +49,35 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
     return {
         "GEOCR_VERSION": __version__,
         "GEOCR_METHOD": json.dumps(facts, sort_keys=True),
-        "GEOCR_INPUT_S2": Path(scene.optical.path).name,
-        "GEOCR_INPUT_S1": Path(scene.sar.path).name if scene.sar is not None else "none",
+        "GEOCR_INPUT_S2": _optical_name(scene),
+        "GEOCR_INPUT_S1": sar_names(scene),
+        **_sar_tags(scene),
         "GEOCR_CLOUD_MASK": json.dumps(_without_folders(prepared.mask.describe()), sort_keys=True),
         "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
         "GEOCR_PARAMETERS": json.dumps(
-            _without_folders(prepared.config.model_dump(mode="json", exclude_none=True, exclude={"max_memory"})), sort_keys=True
+            _without_folders(prepared.config.model_dump(mode="json", exclude_none=True, exclude={"max_memory", "references"})),
+            sort_keys=True,
         ),
         "ATTRIBUTION": attribution(scene),
-    }
+    } | _reference_tags(prepared)
+
+
+def _sar_tags(scene: Scene) -> dict[str, str]:
+    account = sar_account(scene)
+    return {"GEOCR_S1": json.dumps(account, sort_keys=True)} if account else {}
+
+
+def _optical_name(scene: Scene) -> str:
+    """The name of a product of several files, else that of the file."""
+    product = scene.optical_facts.product if scene.optical_facts.files else None
+    return product or Path(scene.optical.path).name
+
+
+def _reference_tags(prepared: PreparedScene) -> dict[str, str]:
+    """Which other dates were read, and how far away they are; nothing in a run without."""
+    others = prepared.tiles.others
+    dates = [{"name": other.name, "days": other.days, "mask": _without_folders(other.facts)} for other in others]
+    return {"GEOCR_REFERENCES": json.dumps(dates, sort_keys=True)} if others else {}
 
 
 def _without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +99,7 @@ def attribution(scene: Scene) -> str:
     if tags.get("ATTRIBUTION"):
         return str(tags["ATTRIBUTION"])
     dated = [tags.get(key, "") for key in ("PRODUCT_START_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "datetime", "TIFFTAG_DATETIME")]
-    names = [Path(reader.path).name for reader in (scene.optical, scene.sar) if reader is not None]
+    names = [scene.optical_facts.product or Path(scene.optical.path).name, sar_names(scene)]
     for text in (*dated, *names):
         match = re.search(r"(?<!\d)(20[1-9]\d)(?:[-:_]?[01]\d[-:_]?[0-3]\d)", text)
         if match:
@@ -82,8 +110,11 @@ def attribution(scene: Scene) -> str:
 def fingerprint_of(prepared: PreparedScene) -> str:
     """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
     scene = prepared.tiles.scene
-    inputs = [scene.optical.path] + ([scene.sar.path] if scene.sar is not None else [])
+    inputs = [scene.optical.path, *scene.optical_facts.files] + ([scene.sar.path, *scene.sar_facts.files] if scene.sar is not None else [])
     inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
+    for other in prepared.tiles.others:
+        inputs += [other.scene.optical.path, *other.scene.optical_facts.files]
+        inputs += [other.scene.sar.path, *other.scene.sar_facts.files] if other.scene.sar is not None else []
     facts = {
         "version": __version__,
         "part_format": PART_FORMAT,
@@ -99,12 +130,19 @@ def fingerprint_of(prepared: PreparedScene) -> str:
 def _file_facts(path: str) -> list[str | int]:
     """Path, size and time of change of a file; of a URL also its ETag; the path alone of anything else (WKT, GDAL's own names)."""
     if is_remote(path):
-        return [path, *remote_facts(path)]
+        return [path.partition("?")[0], *remote_facts(path)]  # signatures in a query change from hour to hour, the file does not
     try:
         status = Path(path).stat()
     except OSError:
         return [path]
     return [path, status.st_size, status.st_mtime_ns]
+
+
+def _dates(prepared: PreparedScene, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each other date with how it was matched; empty where none is read."""
+    others = prepared.tiles.others
+    matched = facts.get("dates") or [{} for _ in others]
+    return [{"name": other.name, "days": other.days, **match} for other, match in zip(others, matched, strict=True)]
 
 
 def summarise(
@@ -116,11 +154,13 @@ def summarise(
     facts = reconstructor.describe() if reconstructor is not None else {"name": "copy"}
     return {
         "method": facts["name"],
-        "bands": list(prepared.tiles.scene.bands),
+        "bands": list(prepared.tiles.scene.written),
         "cloud_mask": prepared.mask.source,
         "cloud_share": prepared.survey.cloud_share,
         "sar_share": prepared.survey.sar_share,
+        "sar": sar_account(prepared.tiles.scene),
         "pixels": by_class,
+        "dates": _dates(prepared, facts),
         "expected_error": facts.get("error"),
         "seam_ratio": manifest.seam().ratio,
         "tiles": len(prepared.plan.lattice),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-SarRadiometry: TypeAlias = Literal["sigma0", "gamma0"]
-"""Backscatter per unit of ground area, or per unit of area facing the radar (terrain-flattened: RTC)."""
+from geocr.radiometry.sar import SarRadiometry
+
 OrbitDirection: TypeAlias = Literal["ascending", "descending"]
 
 

@@ -1,8 +1,8 @@
 """`open_scene`: from two paths to one aligned scene, with every decision said aloud."""
 
 from geocr.io.damage import OnError
-from geocr.io.open_optical import open_optical
 from geocr.io.facts import SarFacts
+from geocr.io.open_optical import open_optical
 from geocr.io.open_sar import open_sar_on
 from geocr.io.products.stack import S2Resampling
 from geocr.io.raster import absolute_path

@@ -6,9 +6,11 @@ read before a window asks for it.
 
 GDAL decides two things per read, and a pixel would then depend on the window it was read in. Both are set here: the
 tolerance of coordinates (1e-9 of a pixel instead of 0.125), and the width of the kernel (`kernel_scale`), which GDAL takes from
-the sizes of the window and of the source pixels under it, rounded to whole pixels.
+the sizes of the window and of the source pixels under it, rounded to whole pixels. An image in radar geometry is warped by its
+control points instead, in fixed blocks (`sar_gcps.py`).
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import ceil, hypot, inf
 from typing import Any
@@ -22,10 +24,12 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
 
-from geocr.core.types import FloatArray, Window
+from geocr.core.types import FloatArray, NumberArray, Window
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader, open_raster
 from geocr.io.remote import gdal_name, gdal_options, is_remote
+from geocr.io.sar_border import BORDER_REACH_PX, border_noise, dark_pixels
+from geocr.io.sar_gcps import GCP_BLOCK_PX, gcp_warp_vrt
 from geocr.radiometry.sar import SarUnits, power_to_db
 
 WARP_TOLERANCE_PX = 1e-9
@@ -45,23 +49,41 @@ class SarReader(RasterReader):
         indexes: 1-based numbers of its VV and VH bands, in that order (or one of them).
         units: What the file holds.
         grid: The grid to read on.
+        by_gcps: Warp by the raster's ground control points: it has no other georeference.
+        without_border_noise: Read dark rims of the swath as unmeasured (`sar_border.py`).
     """
 
-    def __init__(self, path: str, *, indexes: tuple[int, ...], units: SarUnits, grid: SceneGrid) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        indexes: tuple[int, ...],
+        units: SarUnits,
+        grid: SceneGrid,
+        by_gcps: bool = False,
+        without_border_noise: bool = False,
+    ) -> None:
         super().__init__(path)
         self.indexes = indexes
         self.units = units
         self.grid = grid
+        self.by_gcps = by_gcps
+        self.without_border_noise = without_border_noise and units != "display"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "indexes": self.indexes, "units": self.units, "grid": self.grid}
+        names = ("path", "indexes", "units", "grid", "by_gcps", "without_border_noise")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"], indexes=state["indexes"], units=state["units"], grid=state["grid"])  # type: ignore[misc]
+        self.__init__(state.pop("path"), **state)  # type: ignore[misc]
 
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
-            power = _open_power(_power_vrt(source, gdal_name(self.path), self.indexes, self.units), remote=is_remote(self.path))
+            values = _power_vrt(source, gdal_name(self.path), self.indexes, self.units)
+            remote = is_remote(self.path) or (self.path.startswith("<") and "/vsi" in self.path)
+            if self.by_gcps:
+                return _open_power(gcp_warp_vrt(source, self.grid, values, len(self.indexes)), remote=remote)
+            power = _open_power(values, remote=remote)
         if (power.crs, power.transform, power.shape) == (self.grid.crs, self.grid.transform, self.grid.shape):
             return power  # it lies on the scene's pixels already
         scale_y, scale_x = kernel_scale(power, self.grid)
@@ -80,13 +102,49 @@ class SarReader(RasterReader):
             SOURCE_EXTRA=ceil(1 / min(scale_y, scale_x)) + 1,
         )
 
+    def read(self, window: Window, indexes: Sequence[int] | None = None) -> NumberArray:
+        """Power of a window, `(band, y, x)` float32; arguments and errors as of `RasterReader.read`."""
+        if not self.by_gcps:
+            return super().read(window, indexes)
+        count = len(self.indexes if indexes is None else indexes)
+        out = np.empty((count, *window.shape), np.float32)
+        for block in _blocks(window, self.grid.window, GCP_BLOCK_PX):
+            pixels = super().read(block, indexes)
+            shared = _shared(window, block)
+            rows, cols = shared.slices_in(window)
+            block_rows, block_cols = shared.slices_in(block)
+            out[:, rows, cols] = pixels[:, block_rows, block_cols]
+        return out
+
     def read_backscatter(self, window: Window) -> FloatArray:
         """Backscatter of a window: `(band, y, x)` float32 in dB (display data: its own values), NaN off the source."""
+        backscatter = self._backscatter(window)
+        if self.without_border_noise and dark_pixels(backscatter).any():
+            around = window.grown(BORDER_REACH_PX, self.grid.shape)
+            rows, cols = window.slices_in(around)
+            backscatter[:, border_noise(self._backscatter(around))[rows, cols]] = np.nan
+        return backscatter
+
+    def _backscatter(self, window: Window) -> FloatArray:
         backscatter = self.read(window).astype(np.float32, copy=False)
         if self.units != "display":
             for band in backscatter:  # one at a time: a strip of a full scene is large
                 band[:] = power_to_db(band)
         return backscatter
+
+
+def _blocks(window: Window, limits: Window, size: int) -> Iterator[Window]:
+    """The fixed blocks of a grid that a window touches."""
+    for row in range(window.row // size * size, window.row_stop, size):
+        for col in range(window.col // size * size, window.col_stop, size):
+            height, width = min(size, limits.row_stop - row), min(size, limits.col_stop - col)
+            yield Window(row=row, col=col, height=height, width=width)
+
+
+def _shared(one: Window, other: Window) -> Window:
+    """What two overlapping windows share."""
+    row, col = max(one.row, other.row), max(one.col, other.col)
+    return Window(row=row, col=col, height=min(one.row_stop, other.row_stop) - row, width=min(one.col_stop, other.col_stop) - col)
 
 
 def _open_power(vrt: str, *, remote: bool) -> DatasetReader:
@@ -109,6 +167,8 @@ def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
     steps = ((-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5))
     corners = [grid.transform * (centre_col + col, centre_row + row) for row, col in steps]
     xs, ys = transform_points(grid.crs, source.crs, [x for x, _ in corners], [y for _, y in corners])
+    if source.crs.is_geographic:  # the scene's centre may lie on the antimeridian
+        xs = [xs[0] + (x - xs[0] + 180) % 360 - 180 for x in xs]
     x, y = zip(*(~source.transform * point for point in zip(xs, ys, strict=True)), strict=True)
     down, across = (hypot(axis[1] - axis[0], axis[3] - axis[2]) for axis in (y, x))
     return _at_most_one(down), _at_most_one(across)
@@ -139,8 +199,8 @@ def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units
             f'<ComplexSource><SourceFilename relativeToVRT="0">{escape(path)}</SourceFilename><SourceBand>{index}</SourceBand>'
             f"<SrcRect {rect}/><DstRect {rect}/>{rule}{skip}</ComplexSource></VRTRasterBand>"
         )
-    coefficients = ", ".join(repr(float(value)) for value in source.transform.to_gdal())
-    return (
-        f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}"><SRS>{escape(source.crs.to_wkt())}</SRS>'
-        f"<GeoTransform>{coefficients}</GeoTransform>{''.join(bands)}</VRTDataset>"
-    )
+    georeference = ""  # in radar geometry there is none: the warp around it knows the control points
+    if source.crs is not None:
+        coefficients = ", ".join(repr(float(value)) for value in source.transform.to_gdal())
+        georeference = f"<SRS>{escape(source.crs.to_wkt())}</SRS><GeoTransform>{coefficients}</GeoTransform>"
+    return f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}">{georeference}{"".join(bands)}</VRTDataset>'

@@ -1,7 +1,7 @@
 """A scene: cloudy Sentinel-2 and, usually, Sentinel-1, on the Sentinel-2 grid, read window by window."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from geocr.io.facts import OpticalFacts, SarFacts
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
 from geocr.io.sar import SarReader
+from geocr.io.sar_mosaic import SarMosaic
 from geocr.radiometry.optical import OpticalScale
 
 
@@ -42,7 +43,7 @@ class Scene:
     """How reflectance is stored."""
     grid: SceneGrid
     """The grid of every window."""
-    sar: SarReader | None
+    sar: SarReader | SarMosaic | None
     """Sentinel-1 on that grid, or None."""
     sar_bands: tuple[str, ...]
     """Polarisations in the order read, `()` without Sentinel-1."""
@@ -54,6 +55,19 @@ class Scene:
     """What the Sentinel-2 product says of itself."""
     sar_facts: SarFacts = field(default=SarFacts())
     """What the Sentinel-1 product says of itself."""
+    output_bands: tuple[str, ...] | None = None
+    """Those of `bands` that a run writes, in that order; None writes all."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Bands that a run writes."""
+        return self.bands if self.output_bands is None else self.output_bands
+
+    def only(self, bands: tuple[str, ...]) -> "Scene":
+        """The same scene read in these bands alone, in the file's order."""
+        kept = tuple(band for band in self.bands if band in bands)
+        indexes = tuple(self.indexes[self.bands.index(band)] for band in kept)
+        return replace(self, bands=kept, indexes=indexes, output_bands=None)
 
     @property
     def level(self) -> str:

@@ -55,6 +55,12 @@ def acquisition_of(path: str, tags: Mapping[str, str] | None = None) -> Acquisit
     return None if found is None else _acquisition(found)
 
 
+def acquisition_time(path: str, tags: Mapping[str, str] | None = None) -> datetime | None:
+    """Begin of an acquisition in UTC, as `acquisition_of` finds it; midnight where only the day is known."""
+    found = acquisition_of("" if path.startswith("<") else path, tags)
+    return None if found is None else found.start.replace(tzinfo=UTC)
+
+
 def _iso(text: str) -> str:
     """TIFF writes `2019:05:27 10:05:59`: the same with hyphens and `T`."""
     date, _, time = text.strip().replace("T", " ").partition(" ")

@@ -15,6 +15,12 @@ from geocr.core.types import FloatArray, NumberArray
 SarUnits: TypeAlias = Literal["db", "power", "amplitude", "display"]
 """What a Sentinel-1 file holds. `display` is a stretched picture with no physical unit, used as it is."""
 
+SarRadiometry: TypeAlias = Literal["sigma0", "gamma0"]
+"""Backscatter per unit of ground area, or per unit of area facing the radar (terrain-flattened: RTC)."""
+
+BorderNoise: TypeAlias = Literal["mask", "keep"]
+"""Whether dark rims of the swath are read as unmeasured."""
+
 SAR_UNITS: tuple[SarUnits, ...] = get_args(SarUnits)
 
 

@@ -217,7 +217,9 @@ def test_ground_control_points_alone_are_refused(tmp_path: Path) -> None:
     gcps = [GroundControlPoint(row=row, col=col, x=15 + col * 1e-4, y=47 - row * 1e-4) for row in (0, 40) for col in (0, 50)]
     with rasterio.open(path, "w", driver="GTiff", width=50, height=40, count=2, dtype="uint16", gcps=gcps, crs=CRS.from_epsg(4326)) as out:
         out.write(np.ones((2, *SHAPE), np.uint16))
-    with pytest.raises(GeoreferenceError, match=r"only ground control points .*terrain-correct it first, .*SNAP or pyroSAR"):
+    with pytest.raises(
+        GeoreferenceError, match=r"must be terrain-corrected; .*control points only .*SNAP, pyroSAR or ASF HyP3.*OPERA.*--s1-gcps"
+    ):
         open_scene(s2_file(tmp_path), str(path))
 
 
@@ -271,7 +273,10 @@ def test_not_a_raster(tmp_path: Path, which: str, kind: str) -> None:
     else:
         path.write_text("not a raster\n" if kind == "text" else "")
     files = {"s1": s1_file(tmp_path), "s2": s2_file(tmp_path)} | {which: str(path)}
-    with pytest.raises(RasterReadError, match=r"must be rasters that GDAL .* reads; .*notes\.tif is not"):
+    empty_pair = kind == "folder" and which == "s1"
+    expected = RasterNotFoundError if empty_pair else RasterReadError
+    words = r"one GeoTIFF for VV and one for VH" if empty_pair else r"must be rasters that GDAL .* reads; .*notes\.tif is not"
+    with pytest.raises(expected, match=words):
         open_scene(files["s2"], files["s1"])
 
 
@@ -400,7 +405,7 @@ def test_paths_are_absolute_so_that_workers_find_them(tmp_path: Path, monkeypatc
 
 @pytest.mark.real_data
 def test_a_raw_grd_is_refused(real_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(GeoreferenceError, match=r"iw-vv\.tiff has only ground control points .*SNAP"):
+    with pytest.raises(GeoreferenceError, match=r"iw-vv\.tiff lies in radar geometry.*SNAP"):
         open_scene(s2_file(tmp_path), str(real_data / "s1_grd_overview_rtpds" / "iw-vv.tiff"))
 
 
@@ -418,7 +423,8 @@ def test_real_pairs_open(real_data: Path) -> None:
     terramesh = real_data / "terramesh_224"
     named = open_scene(str(terramesh / "S2L2A" / place), str(terramesh / "S1RTC" / place))
     assert named.bands == L2A_BANDS
-    assert len(beside_nodata(named)) == 4
+    assert len(beside_nodata(named)) == 5
+    assert notes_of(named, "neither image")
 
 
 @pytest.mark.real_data

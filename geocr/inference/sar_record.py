@@ -1,0 +1,29 @@
+"""What a run says of its Sentinel-1: names, time, orbit, radiometry, shift."""
+
+from typing import Any
+
+from geocr.io.sar_choice import short_name
+from geocr.io.scene import Scene
+
+
+def sar_names(scene: Scene) -> str:
+    """Names of the Sentinel-1 images that were read, without folders; `none` without."""
+    if scene.sar is None:
+        return "none"
+    facts = scene.sar_facts
+    return ",".join(facts.products) or facts.product or short_name(scene.sar.path)
+
+
+def sar_account(scene: Scene) -> dict[str, Any]:
+    """What is known of them, JSON-able: `acquired` (ISO 8601, UTC), `days_from_s2`, `orbit`, `relative_orbit`, `radiometry`; {} without."""
+    if scene.sar is None:
+        return {}
+    facts = scene.sar_facts
+    known = {
+        "acquired": None if facts.acquired is None else facts.acquired.isoformat(),
+        "days_from_s2": facts.days_from_optical,
+        "orbit": facts.orbit,
+        "relative_orbit": facts.relative_orbit,
+        "radiometry": facts.radiometry,
+    }
+    return {name: value for name, value in known.items() if value is not None}
