@@ -12,7 +12,7 @@ IN_PARALLEL := -n $(JOBS) --dist worksteal
 DEFAULT_TESTS := not slow and not network
 SLOW_TESTS := slow and not network
 
-.PHONY: help install demo test test-latest test-slow lint pytest format clean
+.PHONY: help install demo test test-latest test-slow lint pytest docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-latest:  ## the data tests on Python 3.12 or newer (LATEST=python3.12) with
 	$(LATEST) -m venv $(VENV)-latest
 	$(VENV)-latest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[dev]' 'torchgeo>=0.9'
 	$(VENV)-latest/bin/python -m pytest tests/data -m '$(DEFAULT_TESTS)'
+
+docs: $(STAMP)  ## the documentation as a site in build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(STAMP)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -53,6 +53,13 @@ def test_the_reference_names_every_option_and_no_other(command: str) -> None:
     assert set(re.findall(r"`(--[a-z0-9-]+)`", section)) == options
 
 
+def test_the_site_names_every_page() -> None:
+    named = (ROOT / "mkdocs.yml").read_text()
+    pages = [path.relative_to(ROOT / "docs") for path in ROOT.glob("docs/**/*.md")]
+    lists = {Path("decisions"), Path("datasets")}  # whose README lists them
+    assert [str(page) for page in pages if page.parent not in lists and f"{page}\n" not in named] == []
+
+
 def test_the_architecture_names_every_module() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     modules = [path for path in ROOT.glob("geocr/**/*.py") if path.name not in ("__init__.py", "_version.py")]
