@@ -239,6 +239,7 @@ def print_summary(summary: dict[str, Any]) -> None:
             f"{rebuilt:,} pixels ({pixels['reconstructed_with_sar']:,} with SAR), observed {pixels['observed']:,}, nodata {pixels['nodata']:,}{borrowed}",
         ),
     ]
+    facts += _sar_facts(summary["sar"], summary["sar_share"])
     facts += _expected(summary["expected_error"], summary["bands"])
     facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
     if summary["seam_ratio"] is not None:
@@ -250,6 +251,21 @@ def print_summary(summary: dict[str, Any]) -> None:
     facts.append(("time", f"{summary['seconds']:.1f} s"))
     facts += list(summary["files"].items())
     print_facts("done", facts)
+
+
+def _sar_facts(sar: dict[str, Any], share: float) -> list[tuple[str, str]]:
+    """When and how Sentinel-1 looked, as far as it is known."""
+    if not share:
+        return []
+    known = [f"covers {share:.0%}"]
+    if "days_from_s2" in sar:
+        days = sar["days_from_s2"]
+        known.append(f"{abs(days):g} days {'after' if days > 0 else 'before'} Sentinel-2" if days else "on the day of Sentinel-2")
+    known += [str(sar[key]) for key in ("orbit", "radiometry") if key in sar]
+    if "shift" in sar:
+        moved = f"shifted {sar['shift']['rows_px']:+.1f} px down, {sar['shift']['cols_px']:+.1f} px right"
+        known.append(moved if sar["shift"]["clear"] else "shift not measurable")
+    return [("Sentinel-1", ", ".join(known))]
 
 
 def _expected(error: dict[str, Any] | None, bands: list[str]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
 from geocr.io.failure import naming_failure
@@ -24,6 +25,9 @@ class OutputPaths:
     provenance: Path
     std: Path
     quicklook: Path
+    item: Path
+    source_days: Path
+    mask: Path
     remote: ObjectUrl | None = None
     """The scene's place in an object store; the folder of the others is then this run's alone. None for results that stay here."""
 
@@ -36,8 +40,16 @@ class OutputPaths:
             provenance=stem.with_name(f"{stem.name}_provenance.tif"),
             std=stem.with_name(f"{stem.name}_std.tif"),
             quicklook=stem.with_name(f"{stem.name}_quicklook.png"),
+            item=stem.with_name(f"{stem.name}.json"),
+            source_days=stem.with_name(f"{stem.name}_source_days.tif"),
+            mask=stem.with_name(f"{stem.name}_mask.tif"),
             remote=remote,
         )
+
+    def style(self, name: str) -> Path:
+        """The `.qml` beside a product (`provenance`, `std`): how QGIS shows it, which it reads by itself."""
+        product: Path = getattr(self, name)
+        return product.with_suffix(".qml")
 
     @property
     def scratch(self) -> Path:
@@ -101,7 +113,9 @@ def _own_temporary_folder() -> Path:
 
 def default_output(s2: str) -> Path:
     """`<s2 stem>_cloudfree.tif` beside the input, or in the working directory when that folder is read-only."""
-    source = Path(s2.rsplit("/", 1)[-1] if "://" in s2 else s2)
+    source = Path(urlsplit(s2).path.rstrip("/").rsplit("/", 1)[-1] if "://" in s2 else s2)
+    if source.name in ("MTD_MSIL1C.xml", "MTD_MSIL2A.xml"):
+        source = source.absolute().parent
     name = f"{source.stem}_cloudfree.tif"
     folder = Path.cwd() if "://" in s2 else source.absolute().parent
     return (folder if os.access(folder, os.W_OK) else Path.cwd()) / name

@@ -11,11 +11,14 @@ from geocr.core.errors import InputError
 from geocr.core.memory import release_freed_memory
 from geocr.core.types import TileInput
 from geocr.grid.lattice import Lattice
+from geocr.grid.shift import Shift
 from geocr.inference.inputs import SceneTiles
 from geocr.inference.methods import Method, TunableMethod, choose_method
 from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import as_read_by, open_references
+from geocr.inference.sar_record import sar_account
+from geocr.inference.shift import scene_shift, shift_note
 from geocr.inference.tuning import TUNE_FROM_TILES, Trial, Tuning
 from geocr.io.aoi import read_aoi
 from geocr.io.open import open_scene
@@ -62,6 +65,8 @@ class PreparedScene:
     survey: CloudSurvey
     config: PredictConfig
     notes: tuple[str, ...]
+    shift: Shift | None = None
+    """Of Sentinel-1 against Sentinel-2, where it was asked for and could be looked for."""
 
     @property
     def tuning(self) -> Tuning | None:
@@ -77,6 +82,7 @@ class PreparedScene:
             "method": self.method.identity(),
             "cloud_mask": self.mask.describe(),
             "references": [{"name": other.name, "days": other.days} for other in self.tiles.others],
+            "sar": sar_account(self.tiles.scene, self.shift),
             **self.plan.describe(self.survey),
             "notes": list(self.notes),
         }
@@ -226,6 +232,9 @@ def prepare_scene(
     notes = (*scene.notes, *mask.notes, *dated, *said, *method.notes)
     if scene.sar is not None and survey.sar_share < 1:
         notes += (f"Sentinel-1 covers about {survey.sar_share:.0%} of the scene (by a sample); elsewhere only the surroundings are known.",)
+    shift = scene_shift(opened, mask) if config.check_shift else None
+    if config.check_shift and opened.sar is not None:
+        notes += (shift_note(opened, shift),)
     for note in notes:
         progress.note(note)
-    return PreparedScene(tiles=tiles, mask=mask, method=method, plan=plan, survey=survey, config=config, notes=notes)
+    return PreparedScene(tiles=tiles, mask=mask, method=method, plan=plan, survey=survey, config=config, notes=notes, shift=shift)

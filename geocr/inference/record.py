@@ -51,7 +51,7 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
         "GEOCR_METHOD": json.dumps(facts, sort_keys=True),
         "GEOCR_INPUT_S2": _optical_name(scene),
         "GEOCR_INPUT_S1": sar_names(scene),
-        **_sar_tags(scene),
+        **_sar_tags(prepared),
         "GEOCR_CLOUD_MASK": json.dumps(_without_folders(prepared.mask.describe()), sort_keys=True),
         "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
         "GEOCR_PARAMETERS": json.dumps(
@@ -62,8 +62,8 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
     } | _reference_tags(prepared)
 
 
-def _sar_tags(scene: Scene) -> dict[str, str]:
-    account = sar_account(scene)
+def _sar_tags(prepared: PreparedScene) -> dict[str, str]:
+    account = sar_account(prepared.tiles.scene, prepared.shift)
     return {"GEOCR_S1": json.dumps(account, sort_keys=True)} if account else {}
 
 
@@ -158,7 +158,7 @@ def summarise(
         "cloud_mask": prepared.mask.source,
         "cloud_share": prepared.survey.cloud_share,
         "sar_share": prepared.survey.sar_share,
-        "sar": sar_account(prepared.tiles.scene),
+        "sar": sar_account(prepared.tiles.scene, prepared.shift),
         "pixels": by_class,
         "dates": _dates(prepared, facts),
         "expected_error": facts.get("error"),

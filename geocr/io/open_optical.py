@@ -1,7 +1,7 @@
 """Open Sentinel-2, a raster or a product of many files: the names of its bands, how reflectance is stored, and what is known of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from geocr.io.products.offset import baseline_offset
 from geocr.io.products.product import BandFile, OpticalProduct
 from geocr.io.products.reader import StackReader
 from geocr.io.products.stack import BandSource, S2Resampling, how_resampled, open_bands, stack_grid, stack_vrt
-from geocr.io.raster import RasterReader
+from geocr.io.raster import RasterReader, absolute_path, open_raster
 from geocr.radiometry.optical import OpticalScale
 
 MAX_NEGATIVE_SHARE = 0.2
@@ -97,6 +97,23 @@ def open_optical(
     if offset is None:
         _refuse_offset_applied_twice(opened, on_error)
     return opened
+
+
+def open_optical_dataset(path: str, bands: Iterable[str | None]) -> DatasetReader:
+    """A raster or a product as one open dataset, to be shown beside a result.
+
+    Args:
+        path: As of `open_optical`.
+        bands: Names of the bands to show; of a product those are taken, of a raster all.
+
+    Raises:
+        GeocrError: As `open_optical`.
+    """
+    path = absolute_path(path)
+    if find_product(path) is None:
+        return open_raster(path)
+    names = tuple(band for band in bands if band is not None)
+    return open_optical(path, bands=names or None, scale=1.0, offset=0.0).reader.handle  # pixels as they are stored
 
 
 def _open_raster(path: str, wanted: _Wanted) -> OpenedOptical:

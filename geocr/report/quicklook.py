@@ -10,6 +10,7 @@ from rasterio.io import DatasetReader
 
 from geocr.core.errors import OutputWriteError
 from geocr.core.types import ByteArray, NumberArray
+from geocr.io.open_optical import open_optical_dataset
 from geocr.io.raster import open_raster
 from geocr.report.rendering import band_names, class_colours, picture_of, read_shrunk, rgb_indexes, same_bands, shrunk_shape, stretch_of
 
@@ -23,7 +24,7 @@ def write_quicklook(before: str, after: str, provenance: str, destination: Path)
     """Draw input, output and provenance side by side.
 
     Args:
-        before: The cloudy Sentinel-2 raster.
+        before: The cloudy Sentinel-2 raster or product.
         after: The cloud-free raster on the same grid.
         provenance: Its provenance raster, with colour table and class tags.
         destination: PNG to write; replaced in one step.
@@ -31,7 +32,11 @@ def write_quicklook(before: str, after: str, provenance: str, destination: Path)
     Returns:
         `destination`.
     """
-    with open_raster(after) as result, open_raster(before) as source, open_raster(provenance) as classes:
+    with (
+        open_raster(after) as result,
+        open_optical_dataset(before, band_names(result)) as source,
+        open_raster(provenance) as classes,
+    ):
         shape = shrunk_shape(result.shape, PANEL_PX)
         names = band_names(result)
         bands = rgb_indexes(names)
