@@ -1,22 +1,25 @@
 """Many scenes: one bad scene never stops the rest, and a stopped batch goes on where it was."""
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from geocr.catalog.collection import COLLECTION_NAME, require_own, write_collection
 from geocr.config import PredictConfig
 from geocr.core.errors import GeocrError, InputError
+from geocr.inference.item import collection_id, item_place
 from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
 from geocr.inference.schedule import ONE_GPU, cluster_client, gpus_here, offered_resources, require_scheduler
-from geocr.io.remote import object_head, read_object, write_object
+from geocr.io.remote import is_object, object_head, read_object, write_object
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
 """Made now, made by an earlier batch, or not made."""
@@ -51,9 +54,10 @@ def run_batch(
     scheduler: str = "threads",
     workers: int | None = None,
     scratch: Path | None = None,
+    stac: bool = True,
     on_scene: Callable[[SceneStatus], None] = lambda _: None,
 ) -> list[SceneStatus]:
-    """Remove the clouds of many scenes.
+    """Remove the clouds of many scenes, and collect what was made of them.
 
     With `threads` scenes follow each other, each on all cores; else each scene is a task on a Dask worker, with a bounded number of
     tasks waiting.
@@ -65,25 +69,71 @@ def run_batch(
         scheduler: `threads`, `processes`, or a Dask scheduler's address or .json file.
         workers: Processes to start with `processes`.
         scratch: Folder of each worker for unfinished work on results for an object store; in its temporary folder when None.
+        stac: Also write a STAC item beside each result, and a collection of all that this batch and earlier ones into the same
+            folder made.
         on_scene: Told of each scene as it ends.
 
     Returns:
         A status for each scene, in the order of `pairs`.
+
+    Raises:
+        OutputExistsError: When a collection would replace a file that geocr did not write.
     """
+    collection = collection_place([pair.out for pair in pairs]) if stac else None
+    if isinstance(collection, Path) and not _may_be_made(collection.parent):
+        collection = None  # results whose only common folder is somebody else's have no collection
+    if collection is not None:
+        require_own(collection, overwrite=overwrite)
+    how = _How(config=config, overwrite=overwrite, scratch=scratch, stac=stac, collection=collection)
     statuses: dict[str, SceneStatus] = {}
-    for status in _statuses(pairs, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch):
+    for status in _statuses(pairs, how, scheduler=scheduler, workers=workers):
         statuses[status.out] = status
         on_scene(status)
+    items = [item_place(status.out) for status in statuses.values() if status.outcome != "failed"]
+    if collection is not None and items:
+        write_collection(collection, items, identity=collection_id(collection))
     return [statuses[str(pair.out)] for pair in pairs]
 
 
-def _statuses(
-    pairs: Sequence[ScenePair], config: PredictConfig, *, overwrite: bool, scheduler: str, workers: int | None, scratch: Path | None
-) -> Iterator[SceneStatus]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What all scenes of a batch share; picklable, it travels to workers."""
+
+    config: PredictConfig
+    overwrite: bool
+    scratch: Path | None
+    stac: bool
+    collection: Path | str | None
+
+
+def collection_place(outs: Sequence[Path | str]) -> Path | str | None:
+    """Where the collection of results goes: the nearest folder that holds all of them, or None where results lie in several stores.
+
+    Args:
+        outs: Paths or `s3://` URLs of the results.
+    """
+    remote = [is_object(out) for out in outs]
+    if all(remote) and len({str(out).split("/")[2] for out in outs}) == 1:
+        folders = [str(out).rpartition("/")[0].split("/") for out in outs]
+        shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))]
+        return "/".join([*shared, COLLECTION_NAME])
+    if any(remote) or not outs:
+        return None
+    return Path(os.path.commonpath([Path(out).absolute().parent for out in outs])) / COLLECTION_NAME
+
+
+def _may_be_made(folder: Path) -> bool:
+    """Whether a folder is writable, or can be made where it is missing."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return os.access(there, os.W_OK)
+
+
+def _statuses(pairs: Sequence[ScenePair], how: _How, *, scheduler: str, workers: int | None) -> Iterator[SceneStatus]:
+    config = how.config
     require_scheduler(scheduler, device=config.device)
     if scheduler == "threads":
         for pair in pairs:
-            yield process_pair(pair, config, overwrite=overwrite, threads=None, scratch=scratch)
+            yield process_pair(pair, how, threads=None)
         return
     from distributed import KilledWorker, as_completed  # noqa: PLC0415 - half a second that a batch on this machine need not wait for
 
@@ -97,10 +147,8 @@ def _statuses(
             future = client.submit(
                 process_pair,
                 pair,
-                config,
-                overwrite=overwrite,
+                how,
                 threads=1,
-                scratch=scratch,
                 pure=False,
                 resources=dict(ONE_GPU) if on_gpu else None,
             )
@@ -120,17 +168,26 @@ def _statuses(
                 pool.add(submit(following))
 
 
-def process_pair(
-    pair: ScenePair, config: PredictConfig, *, overwrite: bool, threads: int | None, scratch: Path | None = None
-) -> SceneStatus:
+def process_pair(pair: ScenePair, how: _How, *, threads: int | None) -> SceneStatus:
     """One scene of a batch; never raises for what is wrong with the scene."""
-    if not overwrite and _is_done(pair, config):
+    config = how.config
+    if not how.overwrite and _is_done(pair, config):
         return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
     began = time.monotonic()
     try:
         if isinstance(pair.out, Path):
             pair.out.parent.mkdir(parents=True, exist_ok=True)
-        result = predict_scene(pair.s1, pair.s2, pair.out, config=config, overwrite=overwrite, threads=threads, scratch=scratch)
+        result = predict_scene(
+            pair.s1,
+            pair.s2,
+            pair.out,
+            config=config,
+            overwrite=how.overwrite,
+            threads=threads,
+            scratch=how.scratch,
+            stac=how.stac,
+            collection=how.collection,
+        )
         status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="done", seconds=_since(began), summary=result.summary)
     except GeocrError as error:
         status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=_since(began), error=str(error))

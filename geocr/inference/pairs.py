@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from geocr.core.errors import InputError, RasterNotFoundError
 from geocr.inference.outputs import as_place, default_output
 from geocr.io.remote import is_object
+
+_S1_ASSET = re.compile(r"s1(_\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,7 @@ class ScenePair:
     """One scene to process."""
 
     s1: str | None
-    """Sentinel-1 raster, or None to go on without."""
+    """Sentinel-1 raster, or several separated by commas, or None to go on without."""
     s2: str
     """Sentinel-2 raster."""
     out: Path | str
@@ -29,9 +32,9 @@ def read_pairs(source: str, *, folder: Path | str | None, no_s1: bool) -> tuple[
     """Scenes named by a list or a pattern, in a fixed order.
 
     Args:
-        source: A .csv file with columns `s1`, `s2` and, if wanted, `out`; a .json file with a STAC item collection whose items have
-            assets `s1` and `s2`; or a pattern of Sentinel-2 files such as `scenes/*_s2.tif`, each with a partner whose name has
-            `s1` for `s2`. Relative paths in a list are relative to the list; URLs are taken as they are.
+        source: A .csv file with columns `s1` (several separated by commas), `s2` and, if wanted, `out`; a .json file with a STAC item
+            collection whose items have assets `s1` (further ones `s1_2` and so on) and `s2`; `geocr search` writes both; or a pattern of
+            Sentinel-2 files such as `scenes/*_s2.tif`, each with a partner whose name has `s1` for `s2`. Relative paths in a list are relative to the list; URLs are taken as they are.
         folder: Folder or `s3://bucket/prefix` for all results; beside each Sentinel-2 file when None.
         no_s1: Leave Sentinel-1 out.
 
@@ -83,6 +86,13 @@ def _read_text(path: Path) -> str:
 
 
 def _beside(path: Path, href: str) -> str:
+    """An address seen from the list, or each of several separated by commas; a query's commas are no separators."""
+    if "," in href and "?" not in href:
+        return ",".join(_place(path, part.strip()) for part in href.split(",") if part.strip())
+    return _place(path, href)
+
+
+def _place(path: Path, href: str) -> str:
     return href if "://" in href or href.startswith("/") else str(path.absolute().parent / href)
 
 
@@ -93,18 +103,34 @@ def _from_csv(path: Path) -> list[dict[str, str]]:
         raise InputError(
             f"a batch's CSV file has a first line with the columns s1,s2 and perhaps out; {path} begins with {','.join(names)!r}"
         )
-    return [{name: _beside(path, row[name].strip()) for name in ("s1", "s2", "out") if row.get(name)} for row in reader]
+    return [
+        {
+            name: _place(path, row[name].strip()) if name == "out" else _beside(path, row[name].strip())
+            for name in ("s1", "s2", "out")
+            if row.get(name)
+        }
+        for row in reader
+    ]
 
 
 def _from_stac(path: Path) -> list[dict[str, str]]:
     try:
         content = json.loads(_read_text(path))
         features = content["features"]
-        return [{name: _beside(path, item["assets"][name]["href"]) for name in ("s1", "s2") if name in item["assets"]} for item in features]
+        return [_from_item(item, path) for item in features]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"a batch's JSON file is a STAC item collection whose items have assets s1 and s2; {path} is not ({error!r})"
         ) from error
+
+
+def _from_item(item: dict[str, Any], path: Path) -> dict[str, str]:
+    assets = item["assets"]
+    s1 = sorted((name for name in assets if _S1_ASSET.fullmatch(name)), key=lambda name: int(name.partition("_")[2] or 1))
+    row = {"s1": ",".join(_beside(path, assets[name]["href"]) for name in s1)} if s1 else {}
+    row |= {"s2": _beside(path, assets["s2"]["href"])} if "s2" in assets else {}
+    out = (item.get("properties") or {}).get("geocr:out")
+    return row | ({"out": _place(path, out)} if out else {})
 
 
 def _from_pattern(pattern: str, *, no_s1: bool) -> list[dict[str, str]]:

@@ -9,18 +9,25 @@ from typing import Any
 
 import rasterio
 
+from geocr.clouds.selection import mask_files
 from geocr.config import PredictConfig
 from geocr.core.memory import release_freed_memory, share_one_heap
+from geocr.inference.item import write_item
 from geocr.inference.outputs import OutputPaths, clear_away, place_outputs, publish, require_space, require_writable
 from geocr.inference.parts import Manifest, part_path, remembered_tuning
 from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene, tune_scene
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.record import fingerprint_of, product_specs, summarise
+from geocr.inference.references import borrows, references_of
 from geocr.inference.schedule import ONE_GPU, SceneJob, cluster_client, gpus_here, require_scheduler, run_here, run_on_cluster
 from geocr.io.cog import assemble_cog, sync_rename, write_category_names
+from geocr.io.qgis import write_class_style, write_std_style
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
+
+RELEASE_FROM_BYTES = 2**27
+"""What preparing must have held for it to be worth the fifth of a second that giving it back takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,12 @@ class PredictResult:
     """Standard deviation, when asked for."""
     summary: dict[str, Any]
     """JSON-able: cloud share, pixels by provenance, expected error, time."""
+    item: Path | str | None = None
+    """STAC item of all of them, unless it was not wanted."""
+    mask: Path | str | None = None
+    """The cloud mask that was used, when asked for."""
+    source_days: Path | str | None = None
+    """Days from the scene to each pixel's source, when other dates were borrowed from."""
 
 
 def plan_run(
@@ -64,6 +77,8 @@ def predict_scene(
     workers: int | None = None,
     scratch: str | Path | None = None,
     extras: Callable[[OutputPaths], object] | None = None,
+    stac: bool = True,
+    collection: str | Path | None = None,
     progress: Progress | None = None,
 ) -> PredictResult:
     """Remove the clouds of a Sentinel-2 scene.
@@ -85,6 +100,8 @@ def predict_scene(
             core when None).
         scratch: Folder for unfinished work on a result for an object store; one in the system's temporary folder when None.
         extras: Writes further files beside the products, when those are finished on this machine and not yet uploaded.
+        stac: Also write a STAC item, `<out>.json`.
+        collection: STAC collection that will list the item; the item says so, the collection is the caller's to write.
         progress: Told how it goes.
 
     Raises:
@@ -95,8 +112,14 @@ def predict_scene(
     config = config or PredictConfig()
     progress = progress or Silent()
     paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
-    wanted = [paths.scene, paths.provenance] + [paths.std] * config.uncertainty
-    require_writable(paths, wanted=wanted, inputs=[path for path in (s1, s2, config.scl, config.cloud_mask) if path], overwrite=overwrite)
+    wanted = (
+        [paths.scene, paths.provenance, paths.style("provenance")]
+        + [paths.std, paths.style("std")] * config.uncertainty
+        + [paths.item] * stac
+        + [paths.mask] * config.save_mask
+        + [paths.source_days] * borrows(config)
+    )
+    require_writable(paths, wanted=wanted, inputs=inputs_of(s1, s2, config), overwrite=overwrite)
     require_scheduler(scheduler, device=config.device)
     with rasterio.Env(**GDAL_OPTIONS):
         threads = threads or (usable_cores() if scheduler == "threads" else 1)
@@ -114,6 +137,10 @@ def predict_scene(
         _finish(paths, prepared.plan, manifest, specs, progress)
     if extras is not None:
         extras(paths)
+    if stac:
+        found = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
+        inputs = {"s2": s2} if s1 is None else {"s1": s1, "s2": s2}
+        write_item(prepared, specs, paths, found, inputs=inputs, collection=collection, drawn=extras is not None)
     publish(paths)
     summary = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()
@@ -122,8 +149,17 @@ def predict_scene(
         scene=paths.published(paths.scene),
         provenance=paths.published(paths.provenance),
         std=paths.published(paths.std) if config.uncertainty else None,
+        item=paths.published(paths.item) if stac else None,
+        mask=paths.published(paths.mask) if config.save_mask else None,
+        source_days=paths.published(paths.source_days) if "source_days" in specs else None,
         summary=summary,
     )
+
+
+def inputs_of(s1: str | None, s2: str, config: PredictConfig) -> list[str]:
+    """Every file that a run reads, as the user named them: none of them may be an output."""
+    named = [s1, s2, config.scl, *mask_files(config.cloud_mask), *(path for reference in references_of(config) for path in reference.files)]
+    return [path for path in named if path]
 
 
 def usable_cores() -> int:
@@ -138,7 +174,7 @@ def _reconstructor(prepared: PreparedScene, progress: Progress) -> Reconstructor
         return None
     progress.stage(f"preparing {prepared.method.name}", 1)
     reconstructor = prepared.method.prepare(prepared.tiles)
-    if prepared.method.fit_bytes:
+    if prepared.method.fit_bytes >= RELEASE_FROM_BYTES:
         release_freed_memory()
     progress.advance()
     return reconstructor
@@ -192,12 +228,17 @@ def _write_bands(
 def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict[str, RasterSpec], progress: Progress) -> None:
     """Assemble every product, and only then give all of them their final names."""
     progress.stage("writing COGs", len(specs))
-    finals = {"scene": paths.scene, "provenance": paths.provenance, "std": paths.std}
+    finals = {"scene": paths.scene, "provenance": paths.provenance, "std": paths.std, "mask": paths.mask, "source_days": paths.source_days}
     made = {}
     for name, spec in specs.items():
         parts = [(part_path(manifest.folder, name, band.row), band.row, band.height) for band in plan.bands]
         made[name] = assemble_cog(parts, manifest.folder / f"final_{name}.tif", spec)
         progress.advance()
+    styles = {paths.style("provenance"): write_class_style(manifest.folder / "provenance.qml", specs["provenance"].categories)}
+    if "std" in made:
+        styles[paths.style("std")] = write_std_style(manifest.folder / "std.qml", made["std"])
     for name, path in made.items():
         sync_rename(path, finals[name])
+    for final, style in styles.items():
+        sync_rename(style, final)
     write_category_names(paths.provenance, specs["provenance"])

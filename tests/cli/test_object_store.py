@@ -36,6 +36,22 @@ def local_result(geocr: Command, files: Files, net: Path, *more: object) -> dict
     return {f"out/{path.name}": path.read_bytes() for path in folder.iterdir()}
 
 
+def require_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Files are equal to the last byte; an item differs in links and times of inputs that lie elsewhere."""
+    assert found.keys() == expected.keys()
+    for name, content in expected.items():
+        if not name.endswith("/clear.json"):
+            assert found[name] == content, name
+            continue
+        mine, theirs = (json.loads(text) for text in (found[name], content))
+        assert mine["properties"].pop("end_datetime")
+        assert theirs["properties"].pop("end_datetime")
+        links = mine.pop("links")
+        assert {link["rel"] for link in links} == {link["rel"] for link in theirs.pop("links")} == {"derived_from"}
+        assert {link["href"] for link in links} <= {"../in/s1.tif", "../in/s2.tif", "../s1.tif", "../s2.tif"}
+        assert mine == theirs
+
+
 def test_remote_in_and_out_gives_the_local_bytes(geocr: Command, files: Files, net: Path, store: Store, tmp_path: Path) -> None:
     more = ["--uncertainty", "--quicklook"]
     expected = local_result(geocr, files, net, *more)
@@ -49,14 +65,12 @@ def test_remote_in_and_out_gives_the_local_bytes(geocr: Command, files: Files, n
         "provenance": f"s3://{BUCKET}/out/clear_provenance.tif",
         "std": f"s3://{BUCKET}/out/clear_std.tif",
         "quicklook": f"s3://{BUCKET}/out/clear_quicklook.png",
+        "item": f"s3://{BUCKET}/out/clear.json",
     }
     written = [request.key for request in store.requests if request.method in ("PUT", "POST")]
     assert sorted(written) == sorted(expected)  # each once
     assert written[-1] == "out/clear.tif"
-    found = store.contents("out/")
-    assert found.keys() == expected.keys()
-    for name, content in expected.items():
-        assert found[name] == content, name
+    require_same(store.contents("out/"), expected)
     assert list(scratch.iterdir()) == []
 
 
@@ -115,7 +129,7 @@ def test_an_upload_that_fails_leaves_no_scene_and_the_next_run_only_uploads(  # 
     again = geocr(*command, "--json")
     assert again.code == 0, again.err
     assert again.json["tiles_computed"] == 0
-    assert store.contents("out/") == expected
+    require_same(store.contents("out/"), expected)
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
@@ -153,10 +167,11 @@ def test_a_batch_of_urls(geocr: Command, net: Path, store: Store, tmp_path: Path
     assert [scene["outcome"] for scene in done.json["scenes"]] == ["done", "done", "failed"]
     assert f"no object at s3://{BUCKET}/in/missing.tif" in done.json["scenes"][2]["error"]
     found = store.contents("out/")
-    names = [
-        f"out/{name}{end}" for name in ("a", "b") for end in (".tif", ".tif.status.json", "_provenance.tif", "_provenance.tif.aux.xml")
-    ]
-    assert sorted(found) == sorted([*names, "out/c.tif.status.json"])
+    ends = (".tif", ".tif.status.json", ".json", "_provenance.tif", "_provenance.tif.aux.xml", "_provenance.qml")
+    names = [f"out/{name}{end}" for name in ("a", "b") for end in ends]
+    assert sorted(found) == sorted([*names, "out/c.tif.status.json", "out/collection.json"])
+    links = [link["href"] for link in json.loads(found["out/collection.json"])["links"] if link["rel"] == "item"]
+    assert links == ["./a.json", "./b.json"]
     assert json.loads(found["out/c.tif.status.json"])["outcome"] == "failed"
     again = geocr(*command)
     assert [scene["outcome"] for scene in again.json["scenes"]] == ["kept", "kept", "failed"]
@@ -197,10 +212,10 @@ def test_two_workers_give_the_same_bytes_from_files_and_from_a_store(  # noqa: P
         (tmp_path / "cluster").mkdir()
         done = geocr(*files.arguments(*more, "-o", tmp_path / "cluster" / "clear.tif"))
         assert done.code == 0, done.err
-        assert {f"out/{path.name}": path.read_bytes() for path in (tmp_path / "cluster").iterdir()} == expected
+        require_same({f"out/{path.name}": path.read_bytes() for path in (tmp_path / "cluster").iterdir()}, expected)
         done = geocr(*remote, *more, "-o", OUT, "--scratch", tmp_path / "scratch")
         assert done.code == 0, done.err
     assert done.json["tiles_computed"] > 0
-    assert store.contents("out/") == expected
+    require_same(store.contents("out/"), expected)
     assert list((tmp_path / "scratch").iterdir()) == []
     assert len(sent) == (0 if shared else 2 * 3 * 3)  # two runs, three bands, three products: workers that share no disk send their parts

@@ -61,6 +61,8 @@ def test_a_scene(geocr: Command, files: Files, rgbn_net: Path) -> None:
         files.out.name,
         files.provenance.name,
         files.provenance.name + ".aux.xml",
+        files.provenance.with_suffix(".qml").name,
+        files.out.with_suffix(".json").name,
     }
     assert "Traceback" not in done.err
     for word in ("done", "cloud mask", "reconstructed", str(files.out), str(files.provenance)):
@@ -273,7 +275,7 @@ def test_json_is_all_of_standard_output(geocr: Command, files: Files, rgbn_net: 
     done = geocr(*files.arguments("--checkpoint", rgbn_net, "--json"))
     facts = done.json
     assert done.err == ""
-    assert facts["files"] == {"scene": str(files.out), "provenance": str(files.provenance)}
+    assert facts["files"] == {"scene": str(files.out), "provenance": str(files.provenance), "item": str(files.out.with_suffix(".json"))}
     assert facts["method"] == "fusion_unet"
     assert facts["cloud_mask"] == "file"
     valid = (files.dn != 0).any(axis=0)
