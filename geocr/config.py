@@ -19,13 +19,19 @@ class PredictConfig(BaseModel):
     s1_gcps: bool = Field(False, description="Warp Sentinel-1 in radar geometry by its ground control points, without terrain correction")
     check_shift: bool = Field(False, description="Measure the shift between Sentinel-1 and Sentinel-2 first, and warn when it is large")
     s2_bands: tuple[str, ...] | None = Field(
-        None, description="Of a Sentinel-2 raster the names of its bands in their order, of a product the bands to take; None reads them there"
+        None,
+        description="Of a Sentinel-2 raster the names of its bands in their order, of a product the bands to take; None reads them there",
     )
     s2_scale: float | None = Field(None, description="Reflectance per DN; None reads it from the file")
     s2_offset: float | None = Field(None, description="Reflectance at DN 0; None reads it from the file")
-    s2_resampling: Literal["bilinear", "cubic"] = Field("bilinear", description="How coarser bands of a product come onto the finest one's grid")
+    s2_resampling: Literal["bilinear", "cubic"] = Field(
+        "bilinear", description="How coarser bands of a product come onto the finest one's grid"
+    )
     resolution_m: float | None = Field(None, gt=0, description="Side of the scene's pixels in metres; None is that of the finest band")
-    cloud_mask: str = Field("auto", description="auto, s2cloudless, scl, rule, or the path of a raster")
+    cloud_mask: str = Field(
+        "auto",
+        description="auto, s2cloudless, scl, cldprb, omnicloudmask, rule, the path of a raster or of a vector file, or several joined by +",
+    )
     scl: str | None = Field(None, description="Scene classification raster of the L2A product")
     mask_buffer_px: int | None = Field(None, ge=0, description="Growth of the mask in scene pixels")
     mask_buffer_m: float | None = Field(None, ge=0, description="Growth of the mask in metres")
@@ -37,7 +43,9 @@ class PredictConfig(BaseModel):
         None, ge=0, description="Most days between the scene and what is laid beside it: Sentinel-1, and references that are borrowed from"
     )
     checkpoint: str | None = Field(None, description="Trained model; None fits on the scene itself")
-    b10: Literal["zero", "estimate"] | None = Field(None, description="What stands in for B10 where a model reads it and the scene has none")
+    b10: Literal["zero", "estimate"] | None = Field(
+        None, description="What stands in for B10 where a model reads it and the scene has none"
+    )
     any_level: bool = Field(False, description="Run a model on a scene of another processing level than its training's")
     output_bands: Literal["all", "model"] = Field("all", description="Write all bands of the scene, or those that the model gives")
     stretch: tuple[float, float] | None = Field(None, description="Reflectances that a model's 8-bit pictures show as 0 and as 255")

@@ -61,7 +61,8 @@ def _sar(spec: dict[str, Any]) -> str:
     units, normalizer = {"db": "dB", "display": "of 8-bit pictures"}[spec["sar_units"]], spec["normalizer"]
     ranges = ", ".join(f"{band} {low:g}..{high:g}" for band, (low, high) in zip(spec["sar_bands"], normalizer["sar_clip"], strict=True))
     low, high = normalizer["sar_range"]
-    return f"{ranges} {units} to {low:g}..{high:g}"
+    radiometry = "" if spec["sar_radiometry"] == "unknown" else f" {spec['sar_radiometry']}"
+    return f"{ranges} {units}{radiometry} to {low:g}..{high:g}"
 
 
 def _optical(spec: dict[str, Any]) -> str:
@@ -73,7 +74,8 @@ def _optical(spec: dict[str, Any]) -> str:
         f" {'+' if normalizer['optical_offset'] > 0 else '-'} {abs(normalizer['optical_offset']):g}" if normalizer["optical_offset"] else ""
     )
     units = "reflectance" if spec["optical_units"] == "reflectance" else "8-bit pictures"
-    return f"{bands} ({spec['level']} {units},{clip} x {normalizer['optical_scale']:g}{offset})"
+    convention = " with the add-offset of baseline 04.00 left in" if spec["optical_offset"] == "left_in" else ""
+    return f"{bands} ({spec['level']} {units}{convention},{clip} x {normalizer['optical_scale']:g}{offset})"
 
 
 def _takes(spec: dict[str, Any]) -> str:

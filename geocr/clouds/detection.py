@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,15 @@ class Detector(Protocol):
 
     def outline(self, score: FloatArray, valid: BoolArray, resolution_m: float) -> BoolArray:
         """Clouds: `(rows, columns)` bool, True is cloud, from scores, their validity, and the pixels' side in metres."""
+        ...
+
+
+@runtime_checkable
+class WindowDetector(Detector, Protocol):
+    """A detector whose scores come from a raster beside the scene."""
+
+    def score_window(self, window: Window, factor: int) -> FloatArray:
+        """Scores of the squares of `factor` scene pixels of a window, `(rows, columns)` float32, greater is cloudier; asked instead of `score`."""
         ...
 
 
@@ -123,7 +132,10 @@ def _survey(scene: Scene, detector: Detector, working: WorkingGrid) -> _Survey:
         here = coarse.slices_in(_whole(working))
         valid[here] = seen[needed].any(axis=0)
         pixels = dict(zip(bands, np.where(seen, mean, np.float32(0)), strict=True))
-        score[here] = detector.score(pixels, valid[here])
+        if isinstance(detector, WindowDetector):
+            score[here] = np.where(valid[here], detector.score_window(window, working.factor), np.float32(0))
+        else:
+            score[here] = detector.score(pixels, valid[here])
         if darkness is not None:
             part = measure_darkness(pixels, dark_bands)
             darkness.infrared[here], darkness.nir[here] = part.infrared, part.nir

@@ -142,15 +142,15 @@ def make_scl_mask(scene: Scene, request: MaskRequest) -> RasterMask:
         GeoreferenceError: When the file cannot be laid over the scene.
         InputError: When a threshold is given.
     """
-    if request.raster is None:
+    path = request.raster or scene.optical_facts.scl
+    if path is None:
         raise CloudMaskError(
             "the cloud mask scl is read from a Sentinel-2 scene classification (SCL), got none; "
             "give it as --scl FILE, or use --cloud-mask auto to find clouds in the bands"
         )
     refuse_threshold(request, "the scene classification")
-    path = request.raster
     raw = RasterReader(path)
-    values = _sample(raw)
+    values = sample_of(raw)
     _check_classes(values, path)
     present = set(np.unique(values).tolist())
     if present in ({1}, {0, 1}):
@@ -158,7 +158,7 @@ def make_scl_mask(scene: Scene, request: MaskRequest) -> RasterMask:
             f"a scene classification has classes such as 4 (vegetation) and 9 (cloud); {path} holds only {sorted(present)} and looks like a mask; "
             f"give it as --cloud-mask {path}"
         )
-    aligned, notes = _lay_over(raw, scene.grid)
+    aligned, notes = lay_over(raw, scene.grid)
     said = f"Clouds are classes 3 (shadow), 8, 9 (cloud) and 10 (cirrus) of the scene classification, widened by {request.buffer_m:.0f} m."
     return RasterMask(
         source="scl",
@@ -183,11 +183,11 @@ def make_file_mask(scene: Scene, request: MaskRequest) -> RasterMask:
     refuse_threshold(request, "a file")
     path = request.raster
     raw = RasterReader(path)
-    aligned, notes = _lay_over(raw, scene.grid)
+    aligned, notes = lay_over(raw, scene.grid)
     count = raw.handle.count
     if count > 1:
         notes.append(f"The cloud mask is the first of the {count} bands of {path}.")
-    values = np.unique(_sample(raw))
+    values = np.unique(sample_of(raw))
     if values.size > 2:
         notes.append(f"{path} holds more than two values (such as {values[1]:g} and {values[-1]:g}): all but 0 are taken as cloud.")
     said = f"Clouds are read from {path} (all but 0), widened by {request.buffer_m:.0f} m."
@@ -200,8 +200,8 @@ def make_file_mask(scene: Scene, request: MaskRequest) -> RasterMask:
     )
 
 
-def _sample(raw: RasterReader) -> NumberArray:
-    """Some observed values of the first band."""
+def sample_of(raw: RasterReader) -> NumberArray:
+    """Some observed values of a raster's first band, flat."""
     values = raw.sample((1,))
     nodata = raw.handle.nodata
     return values[np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)]
@@ -216,8 +216,8 @@ def _check_classes(values: NumberArray, path: str) -> None:
         )
 
 
-def _lay_over(raw: RasterReader, grid: SceneGrid) -> tuple[bool, list[str]]:
-    """Whether a raster's pixels are the scene's, and sentences on how it lies.
+def lay_over(raw: RasterReader, grid: SceneGrid) -> tuple[bool, list[str]]:
+    """Whether a raster's pixels are the scene's, and sentences on how it lies over it.
 
     Raises:
         GeoreferenceError: When it has no CRS and another shape than the scene, or lies elsewhere.

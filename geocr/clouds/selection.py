@@ -1,14 +1,18 @@
-"""Choose a cloud mask: by name, by file, or the best that the scene's bands allow."""
+"""Choose a cloud mask: by name, by file, several of them together, or the best that the scene allows."""
 
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 from geocr.clouds.mask import CloudMask, MaskRequest
 from geocr.clouds.raster import make_file_mask
 from geocr.clouds.s2cloudless import why_unavailable
-from geocr.clouds.sun import sun_from_arguments, sun_from_tags
+from geocr.clouds.sun import sun_from_angles, sun_from_arguments, sun_from_tags
+from geocr.clouds.union import UnionMask
+from geocr.clouds.vector import make_vector_mask
 from geocr.core.errors import InputError, RasterNotFoundError
 from geocr.core.registry import Registry
+from geocr.io.polygons import VECTOR_SUFFIXES
 from geocr.io.scene import Scene
 
 CLOUD_MASKS = Registry(
@@ -16,15 +20,33 @@ CLOUD_MASKS = Registry(
     {
         "s2cloudless": "geocr.clouds.s2cloudless:make_s2cloudless_mask",
         "scl": "geocr.clouds.raster:make_scl_mask",
+        "cldprb": "geocr.clouds.probability:make_cldprb_mask",
+        "omnicloudmask": "geocr.clouds.omnicloudmask:make_omnicloudmask_mask",
         "rule": "geocr.clouds.rule:make_rule_mask",
     },
 )
 """Makers of cloud masks, `(scene, request) -> CloudMask`. A new one is a file and a line here."""
 
+READ_FROM_FILES = ("scl", "cldprb")
+"""Names that may be given a file of their own, as `cldprb=FILE`."""
+UNSCORED = ("scl", "omnicloudmask")
+"""Names that take no threshold."""
 DEFAULT_BUFFER_M = 60.0
 """Buffer when none is given. Around the clouds s2cloudless finds in SEN12MS-CR, the blue band is brighter than on
 the clear date by 0.02 to 0.06 in the first 20 m, by 0.01 to 0.03 between 40 and 60 m, and by less than 0.02
 beyond: there the observation is better than a reconstruction. It is also one working pixel on large scenes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """One mask that is to be made."""
+
+    name: str | None = None
+    """In the table; None is a file of the caller's own."""
+    path: str | None = None
+    """The file to read."""
+    notes: tuple[str, ...] = ()
+    """What was decided."""
 
 
 def make_cloud_mask(
@@ -42,56 +64,100 @@ def make_cloud_mask(
 
     Args:
         scene: The scene; detectors read it once, in pieces.
-        method: `auto`, a name of `CLOUD_MASKS`, or the path of a mask raster (all but 0 is cloud).
-            Auto takes the scene classification when `scl` is given, else s2cloudless where its ten L1C
+        method: `auto`, a name of `CLOUD_MASKS`, a name and its file (`scl=FILE`, `cldprb=FILE`), the path of a mask raster (all but 0
+            is cloud) or of a vector file (polygons are cloud); or several of these joined by `+`, whose union is taken.
+            Auto takes the scene classification where `scl` is given or the product has one, else s2cloudless where its ten L1C
             bands are there, else the rule-based score.
-        scl: Path of a Sentinel-2 scene classification, any grid that overlaps.
+        scl: Path of a Sentinel-2 scene classification, any grid that overlaps; the product's own when None.
         buffer_m: Metres by which cloud and shadow are widened (Euclidean), 0 or more; 60 when neither buffer is
             given. Detectors widen by at least one working pixel unless it is 0.
         buffer_px: The same in scene pixels.
         threshold: The detector's score from which a pixel is cloud, within 0 to 1; its own default when None.
-        sun_zenith_deg: Sun's angle from straight above, for shadows; from the file's tags when None.
-        sun_azimuth_deg: Sun's direction, clockwise from north; from the file's tags when None.
+        sun_zenith_deg: Sun's angle from straight above, for shadows; from the product or the file's tags when None.
+        sun_azimuth_deg: Sun's direction, clockwise from north; likewise.
 
     Raises:
         InputError: When an argument is out of its range, or two exclude each other.
         CloudMaskError: When the method does not fit the scene.
         RasterNotFoundError: When a file is missing, or the method is neither a name nor a file.
-        RasterReadError: When a file is no raster.
+        RasterReadError: When a file is no raster, or no vector file.
         GeoreferenceError: When a file cannot be laid over the scene.
     """
     _check_threshold(threshold)
-    name, raster, notes = _choose(scene, method, scl)
-    sun = sun_from_arguments(sun_zenith_deg, sun_azimuth_deg) or sun_from_tags(scene.optical.handle.tags())
-    request = MaskRequest(
-        buffer_m=_buffer_in_metres(buffer_m, buffer_px, scene.grid.pixel_size_m), threshold=threshold, raster=raster, sun=sun, notes=notes
+    choices = _choose(scene, method, scl)
+    facts = scene.optical_facts
+    sun = (
+        sun_from_arguments(sun_zenith_deg, sun_azimuth_deg)
+        or sun_from_angles(facts.sun_zenith_deg, facts.sun_azimuth_deg)
+        or sun_from_tags(scene.optical.handle.tags())
     )
-    if name is None:
-        return make_file_mask(scene, request)
-    mask: CloudMask = CLOUD_MASKS.load(name)(scene, request)
-    return mask
+    request = MaskRequest(buffer_m=_buffer_in_metres(buffer_m, buffer_px, scene.grid.pixel_size_m), threshold=threshold, sun=sun)
+    if len(choices) == 1:
+        return _make(scene, request, choices[0])
+    scored = [choice for choice in choices if choice.name is not None and choice.name not in UNSCORED]
+    if threshold is not None and not scored:
+        raise InputError(f"a threshold applies to detectors with a score, and none of {method} has one, got {threshold!r}; leave it out")
+    return UnionMask(
+        parts=tuple(_make(scene, request if choice in scored else replace(request, threshold=None), choice) for choice in choices)
+    )
 
 
-def _choose(scene: Scene, method: str, scl: str | None) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Name in the table (None: a file of the caller's own), the file to read, and what was decided."""
-    if method == "auto":
+def mask_files(method: str) -> tuple[str, ...]:
+    """Files that a method names: those whose change changes the mask, and which no output may replace."""
+    named = (part.partition("=")[2] if part.partition("=")[0] in READ_FROM_FILES else part for part in _parts(method))
+    return tuple(part for part in named if part and part != "auto" and part not in tuple(CLOUD_MASKS))
+
+
+def _make(scene: Scene, request: MaskRequest, choice: _Choice) -> CloudMask:
+    request = replace(request, raster=choice.path, notes=choice.notes)
+    if choice.name is not None:
+        mask: CloudMask = CLOUD_MASKS.load(choice.name)(scene, request)
+        return mask
+    if Path(choice.path or "").suffix.lower() in VECTOR_SUFFIXES:
+        return make_vector_mask(scene, request)
+    return make_file_mask(scene, request)
+
+
+def _parts(method: str) -> tuple[str, ...]:
+    """The masks that are joined; a file whose name holds a plus is one."""
+    if "+" not in method or Path(method).exists() or "://" in method:
+        return (method,)
+    return tuple(part.strip() for part in method.split("+"))
+
+
+def _choose(scene: Scene, method: str, scl: str | None) -> tuple[_Choice, ...]:
+    parts = _parts(method)
+    if "" in parts:
+        raise InputError(f"masks joined by + are each a name or a file, got {method!r}; write for example s2cloudless+mask.gpkg")
+    choices = tuple(dict.fromkeys(_choose_one(scene, part, scl) for part in parts))
+    if scl is not None and not any(choice.name == "scl" for choice in choices):
+        first = choices[0]
+        what = f"the cloud mask asked for is {method}" if first.name or len(choices) > 1 else f"the cloud mask is read from {method}"
+        choices = (replace(first, notes=(*first.notes, f"--scl {scl} is not used: {what}.")), *choices[1:])
+    return choices
+
+
+def _choose_one(scene: Scene, part: str, scl: str | None) -> _Choice:
+    if part == "auto":
         return _choose_best(scene, scl)
-    if method in tuple(CLOUD_MASKS):
-        if method == "scl":
-            return method, _found(scl, "--scl") if scl else None, ()
-        return method, None, () if scl is None else (f"--scl {scl} is not used: the cloud mask asked for is {method}.",)
+    name, equals, path = part.partition("=")
+    if equals and name in READ_FROM_FILES:
+        return _Choice(name=name, path=_found(path, f"--cloud-mask {name}="))
+    if part in tuple(CLOUD_MASKS):
+        return _Choice(name=part, path=_found(scl, "--scl") if scl and part == "scl" else None)
     names = ", ".join(("auto", *CLOUD_MASKS))
-    path = _found(method, "--cloud-mask", f"it must be one of {names}, or the path of a mask raster")
-    return None, path, () if scl is None else (f"--scl {scl} is not used: the cloud mask is read from {method}.",)
+    return _Choice(path=_found(part, "--cloud-mask", f"it must be one of {names}, or the path of a mask raster or of a vector file"))
 
 
-def _choose_best(scene: Scene, scl: str | None) -> tuple[str, str | None, tuple[str, ...]]:
+def _choose_best(scene: Scene, scl: str | None) -> _Choice:
     if scl is not None:
-        return "scl", _found(scl, "--scl"), ("Cloud mask auto takes the scene classification it is given.",)
+        return _Choice(name="scl", path=_found(scl, "--scl"), notes=("Cloud mask auto takes the scene classification it is given.",))
+    if scene.optical_facts.scl is not None:
+        return _Choice(name="scl", notes=("Cloud mask auto takes the product's own scene classification.",))
     reason = why_unavailable(scene.bands)
     if reason is None:
-        return "s2cloudless", None, ("Cloud mask auto takes s2cloudless: its ten L1C bands are there.",)
-    return "rule", None, (f"Cloud mask auto takes the rule-based score: {reason}.",)
+        return _Choice(name="s2cloudless", notes=("Cloud mask auto takes s2cloudless: its ten L1C bands are there.",))
+    return _Choice(name="rule", notes=(f"Cloud mask auto takes the rule-based score: {reason}.",))
 
 
 def _found(path: str, option: str, rule: str = "it must be the path of a raster") -> str:

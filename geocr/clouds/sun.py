@@ -68,18 +68,23 @@ def sun_from_arguments(zenith_deg: float | None, azimuth_deg: float | None) -> S
     return SunAngle(zenith_deg=zenith_deg, azimuth_deg=azimuth_deg)
 
 
+def sun_from_angles(zenith_deg: float | None, azimuth_deg: float | None) -> SunAngle | None:
+    """The sun as a product's metadata gives it; None when an angle is absent or unusable."""
+    if zenith_deg is None or azimuth_deg is None:
+        return None
+    try:
+        return SunAngle(zenith_deg=zenith_deg, azimuth_deg=azimuth_deg)
+    except InputError:
+        return None
+
+
 def sun_from_tags(tags: Mapping[str, str]) -> SunAngle | None:
     """The sun as a file's tags give it (`MEAN_SUN_ZENITH_ANGLE` and kin); None when absent or unusable."""
     lower = {key.lower(): value for key, value in tags.items()}
     zenith, elevation, azimuth = (_number(lower, names) for names in (_ZENITH_TAGS, _ELEVATION_TAGS, _AZIMUTH_TAGS))
     if zenith is None and elevation is not None:
         zenith = 90.0 - elevation
-    if zenith is None or azimuth is None:
-        return None
-    try:
-        return SunAngle(zenith_deg=zenith, azimuth_deg=azimuth)
-    except InputError:
-        return None
+    return sun_from_angles(zenith, azimuth)
 
 
 def _number(tags: Mapping[str, str], names: tuple[str, ...]) -> float | None:

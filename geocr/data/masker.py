@@ -8,7 +8,7 @@ from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
-from geocr.clouds.selection import CLOUD_MASKS, make_cloud_mask
+from geocr.clouds.selection import CLOUD_MASKS, READ_FROM_FILES, make_cloud_mask
 from geocr.core.errors import CloudMaskError, InputError
 from geocr.core.types import BoolArray, FloatArray
 from geocr.io.open import open_scene
@@ -44,7 +44,7 @@ class PatchMasker:
 
     def __post_init__(self) -> None:
         """Refuse unknown detectors, and those that read files."""
-        known = ("auto", *(name for name in CLOUD_MASKS if name != "scl"))
+        known = ("auto", *(name for name in CLOUD_MASKS if name not in READ_FROM_FILES))
         if self.method not in known:
             raise InputError(f"patches are masked by one of {', '.join(known)}; got {self.method!r}")
 

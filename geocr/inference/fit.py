@@ -85,6 +85,7 @@ def fit_model(spec: ModelSpec, scene: Scene, allowances: Allowances | None = Non
         "b10": allowed.b10 if _lacks_b10(spec, scene) else None,
         "stretch": None if allowed.stretch is None else list(allowed.stretch),
         "s1_stretch": None if allowed.s1_stretch is None else list(allowed.s1_stretch),
+        "output": "shades of an 8-bit picture, 0 and 255 at the two reflectances of `stretch`" if allowed.stretch else None,
     }
     return Fit(
         normalizer=_adapted_normalizer(spec, allowed),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geocr._version import __version__
+from geocr.clouds.selection import mask_files
 from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, days_spec, mask_spec, provenance_spec, scene_spec, std_spec
@@ -111,7 +112,7 @@ def fingerprint_of(prepared: PreparedScene) -> str:
     """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
     scene = prepared.tiles.scene
     inputs = [scene.optical.path, *scene.optical_facts.files] + ([scene.sar.path, *scene.sar_facts.files] if scene.sar is not None else [])
-    inputs += [path for path in (prepared.config.scl, prepared.config.cloud_mask, prepared.config.aoi) if path]
+    inputs += [path for path in (prepared.config.scl, *mask_files(prepared.config.cloud_mask), prepared.config.aoi) if path]
     for other in prepared.tiles.others:
         inputs += [other.scene.optical.path, *other.scene.optical_facts.files]
         inputs += [other.scene.sar.path, *other.scene.sar_facts.files] if other.scene.sar is not None else []

@@ -169,7 +169,10 @@ def test_a_yes_no_mask_is_no_scene_classification(scene: Scene, tmp_path: Path) 
 
 
 def test_files_that_are_not_there_or_no_rasters(scene: Scene, tmp_path: Path) -> None:
-    with pytest.raises(RasterNotFoundError, match=r"one of auto, s2cloudless, scl, rule, or the path of a mask raster, got 's2cloudles'"):
+    with pytest.raises(
+        RasterNotFoundError,
+        match=r"one of auto, s2cloudless, scl, cldprb, omnicloudmask, rule, or the path of a mask raster or of a vector file, got 's2cloudles'",
+    ):
         make_cloud_mask(scene, "s2cloudles")
     with pytest.raises(RasterNotFoundError, match=r"--scl: .*no such file"):
         make_cloud_mask(scene, scl=str(tmp_path / "absent.tif"))
