@@ -1,5 +1,6 @@
 """Every recipe at a size that a test can train: arguments of the model, a fake of its data set, and what else must shrink with them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,12 +50,12 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 """Name of a data set to what makes a fake of it."""
 
 _TRUNK = ["model.args.encoder_widths=[8]", "model.args.decoder_widths=[8]"]
-_COVER = [f"data.options.cover.{roi}_patch_{patch}={[0.5] * 29 + [0.0]}" for roi in ("ROIs1868_36", "ROIs2017_22") for patch in (1, 2)]
+_COVERS = {f"{roi}_patch_{patch}": [0.5] * 29 + [0.0] for roi in ("ROIs1868_36", "ROIs2017_22") for patch in (1, 2)}
 _TIMES = [
     "model.args.heads=4",
     "model.args.d_model=16",
     "data.cloud_mask=null",
-    *_COVER,
+    f"data.options.cover={json.dumps(_COVERS)}",
 ]  # thirty images a sample would be searched for clouds
 _UNET256 = ["model.args.width=4", "model.args.depth=3", "model.args.tile_px=32", "adversarial.width=4", "adversarial.layers=1"]
 
@@ -82,6 +83,12 @@ SMALL: dict[str, list[str]] = {
     "utae": ["model.args.encoder_widths=[8,12]", "model.args.decoder_widths=[8,12]", *_TIMES, "data.crop_px=32"],
 }  # fmt: skip
 """Recipe to what makes it small."""
+
+EVALUATED: dict[str, list[str]] = {
+    "scenes": ["patch_px=32", "block_px=64", "gap_px=0"],
+    "sen12mscr_ts": [f"cover={json.dumps(_COVERS)}"],
+}
+"""Data set to what `geocr evaluate` must be told of it."""
 
 FEW_STEPS = ["run.max_steps=2", "run.device=cpu", "run.pictures=1", "run.tensorboard=false", "data.batch=2"]
 

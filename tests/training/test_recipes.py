@@ -1,9 +1,12 @@
-"""Every recipe from the command line: listed, valid, sourced, trained for a few steps, and its checkpoint put to work."""
+"""Every recipe from the command line: listed, valid, sourced, trained for a few steps, its checkpoint measured and put to work."""
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import yaml
 from typer.testing import CliRunner
 
@@ -12,10 +15,11 @@ from geocr.cli.app import app
 from geocr.core.bands import L1C_BANDS
 from geocr.core.errors import RegistryError
 from geocr.data.datasets import DATASETS
+from geocr.models.spec import ModelSpec
 from geocr.training.config import TrainConfig
 from geocr.training.recipe import read_recipe, recipe_lines, recipe_names, recipe_text
 from tests.data_makers.scenes import Place, write_mask, write_s1, write_s2
-from tests.training.small import FEW_STEPS, MAKERS, SMALL, options
+from tests.training.small import EVALUATED, FEW_STEPS, MAKERS, SMALL, options
 
 ISSUE = {
     "mdfcr", "attention_gan", "sscr", "sar2optical", "pix2pix", "uncrtaints", "uncrtaints_mono", "utae", "unet", "dsen2cr", "glfcr", "acacrnet",
@@ -72,19 +76,23 @@ def test_each_value_of_a_recipe_has_a_source(name: str) -> None:
         )
 
 
+def invoke(*arguments: str) -> str:
+    """Output of a command that ends well."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_it_trains_from_the_command_line_and_its_checkpoint_fills_a_scene(name: str, tmp_path: Path) -> None:
+def test_it_runs_through_train_evaluate_and_predict_scene(name: str, tmp_path: Path) -> None:
     dataset = read_recipe(name)["data"]["dataset"]
-    root = tmp_path / "data"
+    root, run = tmp_path / "data", tmp_path / "run"
     root.mkdir()
     MAKERS[dataset](root)
     source = ["--data", f"{dataset}={root}"]
     if dataset == "scenes":
         source = ["--s1", f"{root}/s1/*.tif", "--s2", f"{root}/s2/*.tif", "--set", f'data.cloud_mask="{root}/masks"']
-    run = tmp_path / "run"
-    arguments = ["train", "--recipe", name, *source, "-o", str(run), *options([*FEW_STEPS, *SMALL[name]])]
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    invoke("train", "--recipe", name, *source, "-o", str(run), *options([*FEW_STEPS, *SMALL[name]]))
 
     header = load_checkpoint(run / "last.safetensors").header
     assert header.config is not None
@@ -93,22 +101,43 @@ def test_it_trains_from_the_command_line_and_its_checkpoint_fills_a_scene(name: 
     rows = (run / "log.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows if ",train,loss," in row] == ["1", "2"]
     assert (run / "samples" / "step_0000002.png").exists()
+    _evaluate(run / "best.safetensors", dataset, root, tmp_path / "evaluation")
+    _predict(run / "best.safetensors", header.spec, tmp_path)
 
-    spec = header.spec
-    if spec.optical_units != "reflectance" or spec.sar_units != "db":
-        return  # pictures without a physical unit: there is no scene in reflectance for them
-    place = Place(size=(40, 48))
-    bands = L1C_BANDS if len(spec.optical_out) == len(L1C_BANDS) else spec.optical_out  # no band may stay cloudy
-    write_s2(tmp_path / "S2_20230813T100559.tif", place, bands=bands)  # a model that reads dates finds one in the name
-    write_s1(tmp_path / "S1_20230812T053000.tif", place)
-    write_mask(tmp_path / "mask.tif", place, cols=slice(0, 12))
-    predicted = CliRunner().invoke(
-        app,
-        [
-            "predict-scene", str(tmp_path / "S1_20230812T053000.tif"), str(tmp_path / "S2_20230813T100559.tif"), "-o", str(tmp_path / "clear.tif"),
-            "--checkpoint", str(run / "best.safetensors"), "--cloud-mask", str(tmp_path / "mask.tif"), "--mask-buffer-px", "0", "--device", "cpu", "--quiet",
-        ],
-        catch_exceptions=False,
+
+def _evaluate(checkpoint: Path, dataset: str, root: Path, out: Path) -> None:
+    """Measured on two samples, beside the input where the set has one: every figure a number, and the model's not the input's."""
+    beside = ["--baseline", "input", "--reference", "input"] if "cloudy" in DATASETS.load(dataset).card.keys else []
+    told = json.loads(
+        invoke(
+            "evaluate", str(checkpoint), "--data", f"{dataset}={root}", *options(EVALUATED.get(dataset, [])), *beside, "--split", "train",
+            "--limit", "2", "--cloud-mask", "rule", "--resamples", "100", "--no-gallery", "--device", "cpu", "-o", str(out), "--json",
+        )
     )  # fmt: skip
-    assert predicted.exit_code == 0, predicted.output
-    assert (tmp_path / "clear.tif").stat().st_size > 0
+    values = {method: found["values"] for method, found in told["results"].items()}
+    assert set(values) == {"best", *(["input"] if beside else [])}
+    assert told["samples"] == 2
+    assert all(values[method][key] is not None for method in values for key in ("psnr_db", "ssim", "mae", "rmse", "sam_deg"))
+    if beside:
+        assert values["best"]["mae"] != values["input"]["mae"]
+        assert {(test["a"], test["b"]) for test in told["comparisons"]} == {("best", "input")}
+
+
+def _predict(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
+    """The checkpoint fills what a mask covers and nothing else; one trained on pictures is told what they showed."""
+    place, covered = Place(size=(40, 48)), slice(0, 12)
+    bands = L1C_BANDS if len(spec.optical_out) == len(L1C_BANDS) else spec.optical_out  # no band may stay cloudy
+    optical, radar = folder / "S2_20230813T100559.tif", folder / "S1_20230812T053000.tif"  # a model that reads dates finds one in the name
+    write_s2(optical, place, bands=bands)
+    write_s1(radar, place)
+    write_mask(folder / "mask.tif", place, cols=covered)
+    shown = ["--stretch", "0,0.4"] if spec.optical_units == "display" else []
+    shown += ["--s1-stretch", "-25,0"] if spec.sar_units == "display" and spec.sar_bands else []
+    invoke(
+        "predict-scene", str(radar), str(optical), "-o", str(folder / "clear.tif"), "--checkpoint", str(checkpoint), *shown,
+        "--cloud-mask", str(folder / "mask.tif"), "--mask-buffer-px", "0", "--device", "cpu", "--quiet",
+    )  # fmt: skip
+    with rasterio.open(optical) as before, rasterio.open(folder / "clear.tif") as after:
+        given, found = before.read(), after.read()
+    assert np.array_equal(found[:, :, covered.stop :], given[:, :, covered.stop :])
+    assert not np.array_equal(found[:, :, covered], given[:, :, covered])
