@@ -11,6 +11,7 @@ from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, prin
 
 if TYPE_CHECKING:
     from geocr.config import PredictConfig
+    from geocr.inference.outputs import OutputPaths
     from geocr.inference.run import PredictResult
 
 
@@ -61,6 +62,9 @@ def command(
     save_mask: options.SaveMask = False,
     uncertainty: options.Uncertainty = False,
     quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="HTML", help="Also write a report: one HTML file that needs no network.")
+    ] = None,
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. (default: all cores)")] = None,
     scheduler: options.Scheduler = "threads",
@@ -104,6 +108,7 @@ def command(
                 config,
                 display,
                 quicklook=quicklook,
+                report=report,
                 overwrite=overwrite,
                 threads=threads,
                 scheduler=scheduler,
@@ -158,6 +163,7 @@ def _run(
     display: Display,
     *,
     quicklook: bool,
+    report: Path | None,
     overwrite: bool,
     threads: int | None,
     scheduler: str,
@@ -165,17 +171,16 @@ def _run(
     scratch: Path | None,
     stac: bool,
 ) -> "tuple[PredictResult, dict[str, str]]":
-    from geocr.inference.outputs import OutputPaths, place_outputs, require_free
+    from geocr.inference.outputs import place_outputs, require_free
     from geocr.inference.run import predict_scene
 
     paths = place_outputs(out, s2, scratch=scratch)
     if quicklook and not overwrite:
         require_free(paths, paths.quicklook)
+    if report is not None:
+        from geocr.report.html import require_report_place
 
-    def draw(paths: OutputPaths) -> None:
-        from geocr.report.quicklook import write_quicklook
-
-        write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
+        require_report_place(report, overwrite=overwrite)
 
     result = predict_scene(
         s1,
@@ -187,7 +192,7 @@ def _run(
         scheduler=scheduler,
         workers=workers,
         scratch=scratch,
-        extras=draw if quicklook else None,
+        extras=_extras(s2, display, quicklook=quicklook, report=report),
         stac=stac,
         progress=display,
     )
@@ -200,9 +205,32 @@ def _run(
         files["mask"] = str(result.mask)
     if quicklook:
         files["quicklook"] = str(paths.published(paths.quicklook))
+    if report is not None:
+        files["report"] = str(report)
     if result.item is not None:
         files["item"] = str(result.item)
     return result, files
+
+
+def _extras(s2: str, display: Display, *, quicklook: bool, report: Path | None) -> "Callable[[OutputPaths], None] | None":
+    """What draws the files that were asked for beside the products; None when none was."""
+    if not quicklook and report is None:
+        return None
+
+    def draw(paths: "OutputPaths") -> None:
+        if quicklook:
+            from geocr.report.quicklook import write_quicklook
+
+            write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
+        if report is not None:
+            from geocr.report.html import write_report
+            from geocr.report.result import find_result
+
+            display.stage("writing the report", 1)
+            write_report(find_result(str(paths.scene), s2), report)
+            display.advance()
+
+    return draw
 
 
 def print_plan(plan: dict[str, Any]) -> None:

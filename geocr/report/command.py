@@ -9,9 +9,15 @@ from geocr._version import __version__
 from geocr.config import PredictConfig
 from geocr.report.result import settings_of
 
-OPTION_NAMES = {"tile_px": "--tile", "overlap_px": "--overlap", "compiled": "--compile"}
+OPTION_NAMES = {
+    "tile_px": "--tile",
+    "overlap_px": "--overlap",
+    "compiled": "--compile",
+    "references": "--reference",
+    "resolution_m": "--resolution",
+}
 """Options of `predict-scene` whose setting has another name."""
-_COMMA = {"--s2-bands", "--output-bands"}
+_COMMA = {"--s2-bands", "--stretch", "--s1-stretch"}
 """Options that take several values in one word; others are repeated."""
 
 
@@ -51,5 +57,7 @@ def _option_words(option: str, value: Any) -> list[str]:  # noqa: ANN401 - any J
     if value is None:
         return []
     if isinstance(value, list):
-        return [option, ",".join(map(str, value))] if option in _COMMA else [word for item in value for word in (option, str(item))]
-    return [option, str(value)]
+        texts = [",".join(map(str, value))] if option in _COMMA else [str(item) for item in value]
+    else:
+        texts = [str(value)]
+    return [word for text in texts for word in ([f"{option}={text}"] if text.startswith("-") else [option, text])]

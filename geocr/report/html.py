@@ -13,7 +13,6 @@ from geocr._version import __version__
 from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
 from geocr.core.types import FloatArray
 from geocr.io.qgis import STD_COLOURS, std_range
-from geocr.io.raster import GDAL_OPTIONS
 from geocr.report.cells import CELL_PX, CellCounts, Chip, choose_chips, count_cells
 from geocr.report.charts import gradient, histogram, line_swatch, quartiles, spectra, swatch
 from geocr.report.classes import ProvenanceClass, provenance_classes
@@ -21,7 +20,7 @@ from geocr.report.command import repeat_command
 from geocr.report.layers import Palette, Pixels, draw_layers, palette_of, read_pixels
 from geocr.report.page import definitions, self_contained_page, table
 from geocr.report.rendering import shrunk_shape
-from geocr.report.result import OpenResult, ResultFiles, json_tag, open_result, settings_of
+from geocr.report.result import READ_OPTIONS, OpenResult, ResultFiles, json_tag, open_result, settings_of
 from geocr.report.sample import PixelSample, sample_pixels
 from geocr.report.swipe import Mark, swipe_figure
 
@@ -84,7 +83,7 @@ def write_report(files: ResultFiles, destination: Path) -> Path:
         RasterReadError: When a raster cannot be read.
         OutputWriteError: When the report cannot be written.
     """
-    with rasterio.Env(**GDAL_OPTIONS), open_result(files) as result:
+    with rasterio.Env(**READ_OPTIONS), open_result(files) as result:
         text = _page(_read(result))
     temporary = destination.with_name(destination.name + ".partial")
     try:
@@ -198,7 +197,7 @@ def _chips(facts: Facts) -> str:
     for number, chip in enumerate(facts.chips, start=1):
         pixels = read_pixels(facts.result, chip.window.shape, chip.window)
         layers = draw_layers(facts.result, pixels, facts.palette, facts.classes, limit=CHIP_BYTES)
-        x, y = facts.result.scene.transform @ (chip.window.col + chip.window.width / 2, chip.window.row + chip.window.height / 2)
+        x, y = facts.result.scene.xy(chip.window.row + chip.window.height / 2, chip.window.col + chip.window.width / 2, offset="ul")
         title = f"Chip {number}: {chip.reason}; centre {x:.8g}, {y:.8g}; rows from {chip.window.row}, columns from {chip.window.col}"
         parts.append(swipe_figure(f"chip-{number}", title, layers, chip=True))
     return (

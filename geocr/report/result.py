@@ -16,6 +16,10 @@ from geocr.io.raster import absolute_path, open_raster
 from geocr.io.remote import is_remote
 from geocr.report.rendering import band_names
 
+READ_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": 64 << 20, "GDAL_NUM_THREADS": "ALL_CPUS"}
+"""GDAL settings for looking at a result. The cache is in bytes, as `rasterio.Env` takes it: pictures smaller than their overview are read line
+by line, and a cache that holds no row of blocks would have each decoded for every line."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
@@ -177,10 +181,17 @@ def _find_before(scene: str, tags: dict[str, str], dataset: DatasetReader) -> tu
 
 def _open_before(s2: str, tags: dict[str, str], dataset: DatasetReader) -> Before:
     """Open the input as the run did: bands by name, products of several files as one raster."""
-    names = json_tag(tags, "GEOCR_PARAMETERS").get("s2_bands")
-    bands = tuple(names) if isinstance(names, list) else None
+    settings = json_tag(tags, "GEOCR_PARAMETERS")
+    names = settings.get("s2_bands")
     scale, offset = (json_tag(tags, "GEOCR_SCALE").get(key) for key in ("scale", "offset"))
-    scene = open_scene(s2, s2_bands=bands, s2_scale=scale, s2_offset=offset)
+    scene = open_scene(
+        s2,
+        s2_bands=tuple(names) if isinstance(names, list) else None,
+        s2_scale=scale,
+        s2_offset=offset,
+        s2_resampling=settings.get("s2_resampling", "bilinear"),
+        resolution_m=settings.get("resolution_m"),
+    )
     _require_same_grid(dataset, scene.optical.handle, s2)
     named = dict(zip(scene.indexes, scene.bands, strict=True))
     return Before(path=scene.optical.path, bands=tuple(named.get(index) for index in range(1, scene.optical.handle.count + 1)))
