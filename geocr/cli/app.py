@@ -24,6 +24,8 @@ for _module, _name in (
     ("predict_scene", "predict-scene"),
     ("predict_batch", "predict-batch"),
     ("demo", "demo"),
+    ("report", "report"),
+    ("view", "view"),
     ("evaluate", "evaluate"),
     ("export", "export"),
     ("models", "models"),
