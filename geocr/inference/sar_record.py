@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from geocr.grid.shift import Shift
+from geocr.inference.shift import shift_account
 from geocr.io.sar_choice import short_name
 from geocr.io.scene import Scene
 
@@ -14,8 +16,12 @@ def sar_names(scene: Scene) -> str:
     return ",".join(facts.products) or facts.product or short_name(scene.sar.path)
 
 
-def sar_account(scene: Scene) -> dict[str, Any]:
-    """What is known of them, JSON-able: `acquired` (ISO 8601, UTC), `days_from_s2`, `orbit`, `relative_orbit`, `radiometry`; {} without."""
+def sar_account(scene: Scene, shift: Shift | None = None) -> dict[str, Any]:
+    """What is known of them, JSON-able; {} without.
+
+    Keys, each only where it is known: `acquired` (ISO 8601, UTC), `days_from_s2`, `orbit`, `relative_orbit`, `radiometry`, and `shift` as
+    `shift_account` gives it.
+    """
     if scene.sar is None:
         return {}
     facts = scene.sar_facts
@@ -25,5 +31,6 @@ def sar_account(scene: Scene) -> dict[str, Any]:
         "orbit": facts.orbit,
         "relative_orbit": facts.relative_orbit,
         "radiometry": facts.radiometry,
+        "shift": shift_account(shift),
     }
     return {name: value for name, value in known.items() if value is not None}
