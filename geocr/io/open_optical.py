@@ -166,22 +166,22 @@ def _product_scaling(
     product: OpticalProduct, sources: tuple[BandSource, ...], scale: float | None, offset: float | None
 ) -> tuple[tuple[float, float], tuple[str, ...]]:
     """Scale and offset that all bands share, and what was assumed."""
-    pairs = {(source.scale if scale is None else scale, source.offset if offset is None else offset) for source in sources}
+    if scale is not None and offset is not None:
+        return (scale, offset), ()
+    own = {(source.scale, source.offset) for source in sources}
+    if own == {(1.0, 0.0)} and np.dtype(sources[0].dtype).kind != "f":
+        implied = (1e-4, baseline_offset(product.facts.baseline, product.path))
+        found = (implied[0] if scale is None else scale, implied[1] if offset is None else offset)
+        why = f"Processing baseline {product.facts.baseline}:" if product.facts.baseline else "Neither metadata nor scale tags; assumed:"
+        return found, (f"{why} scale {found[0]:g} and offset {found[1]:g} (--s2-scale, --s2-offset to say otherwise).",)
+    pairs = {(own_scale if scale is None else scale, own_offset if offset is None else offset) for own_scale, own_offset in own}
     if len(pairs) > 1:
         each = ", ".join(f"{source.file.band} {source.scale:g} and {source.offset:g}" for source in sources)
         raise UnitsError(
             f"all bands of a scene share one scale and offset, since a GeoTIFF's reader applies one; {product.path} has {each}; "
             f"choose bands that agree with --s2-bands, or give --s2-scale and --s2-offset to override"
         )
-    (pair,) = pairs
-    if scale is not None and offset is not None:
-        return (scale, offset), ()
-    if pair != (1.0, 0.0) or np.dtype(sources[0].dtype).kind == "f":
-        return pair, ()
-    implied = baseline_offset(product.facts.baseline, product.path)
-    found = (1e-4 if scale is None else scale, implied if offset is None else offset)
-    why = f"Processing baseline {product.facts.baseline}:" if product.facts.baseline else "Neither metadata nor scale tags; assumed:"
-    return found, (f"{why} scale {found[0]:g} and offset {found[1]:g} (--s2-scale, --s2-offset to say otherwise).",)
+    return pairs.pop(), ()
 
 
 def _product_tags(facts: OpticalFacts) -> dict[str, str]:
