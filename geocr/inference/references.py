@@ -133,7 +133,14 @@ def _with_bands(scene: Scene, bands: tuple[str, ...]) -> Scene:
 
 def _open(reference: Reference, config: PredictConfig) -> Scene:
     return open_scene(
-        reference.s2, None, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset, on_error=config.on_error
+        reference.s2,
+        None,
+        s2_bands=config.s2_bands,
+        s2_scale=config.s2_scale,
+        s2_offset=config.s2_offset,
+        s2_resampling=config.s2_resampling,
+        resolution_m=config.resolution_m,
+        on_error=config.on_error,
     )
 
 

@@ -1,0 +1,107 @@
+"""`geocr composite`: one clear image out of a series."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geocr.cli import _options as options
+from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
+from geocr.cli.predict_scene import print_plan, print_summary
+
+if TYPE_CHECKING:
+    from geocr.inference.run import PredictResult
+
+
+def command(
+    ctx: typer.Context,
+    scenes: Annotated[
+        list[str], typer.Argument(metavar="S2[,S1]...", help="The series: Sentinel-2 of each date, with its Sentinel-1 behind a comma.")
+    ],
+    out: Annotated[str, typer.Option("-o", "--out", help="Clear COG to write: FILE or s3:// URL.")],
+    day: Annotated[
+        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Day of the composite: the nearest scene is the target.")
+    ] = None,
+    s1_units: options.S1Units = "auto",
+    s1_radiometry: options.S1Radiometry = "auto",
+    s2_bands: options.S2Bands = None,
+    s2_scale: options.S2Scale = None,
+    s2_offset: options.S2Offset = None,
+    mask_buffer_px: options.MaskBufferPx = None,
+    mask_buffer_m: options.MaskBufferM = None,
+    max_days: options.MaxDays = None,
+    max_memory: options.MaxMemory = None,
+    aoi: options.Aoi = None,
+    on_error: options.OnError = "stop",
+    save_mask: options.SaveMask = False,
+    uncertainty: options.Uncertainty = False,
+    seed: options.Seed = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Tiles filled at the same time. (default: all cores)")] = None,
+    scheduler: options.Scheduler = "threads",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
+    ] = None,
+    scratch: options.Scratch = None,
+    no_stac: options.NoStac = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a clear composite of a series of Sentinel-2 scenes of one place.
+
+    One scene is the target: the one nearest to --date, else the clearest. It gives the grid and keeps its clear pixels bit for bit. Its
+    clouds are filled from the other dates, matched in radiometry, nearest in time first; what none of them shows, by the fit on the target
+    and its Sentinel-1. <out>_provenance.tif and <out>_source_days.tif tell where each pixel comes from.
+
+    [bold]Examples[/bold]
+
+      geocr composite S2_20240501.tif S2_20240511.tif S2_20240521.tif -o may.tif
+
+      geocr composite s2_a.tif,s1_a.tif s2_b.tif -o clear.tif --date 2024-05-10 --uncertainty
+    """
+    config = options.config_of(ctx.params)
+    when = _day_of(day)
+    facts: dict[str, Any]
+    with Display(quiet=quiet or as_json) as display:
+        from geocr.inference.composite import composite, plan_composite
+
+        if dry_run:
+            facts = plan_composite(scenes, day=when, config=config, threads=threads, progress=display)
+        else:
+            result = composite(
+                scenes,
+                out,
+                day=when,
+                config=config,
+                progress=display,
+                overwrite=overwrite,
+                threads=threads,
+                scheduler=scheduler,
+                workers=workers,
+                scratch=scratch,
+                stac=not no_stac,
+            )
+            facts = {**result.summary, "files": _files(result)}
+    if as_json:
+        print_json(facts)
+    elif not quiet:
+        (print_plan if dry_run else print_summary)(facts)
+
+
+def _day_of(text: str | None) -> date | None:
+    from geocr.core.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--date is a day as YYYY-MM-DD, for example 2024-05-10, got {text!r}") from error
+
+
+def _files(result: "PredictResult") -> dict[str, str]:
+    """What was written, by its role."""
+    names = ("scene", "provenance", "source_days", "std", "mask", "item")
+    return {name: str(path) for name in names if (path := getattr(result, name)) is not None}
