@@ -1,0 +1,162 @@
+"""Runs of all dates of a stack, and which Sentinel-1 goes with which date."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import xarray as xr
+from pydantic import ValidationError
+
+from geocr.accessor.run import ArrayRun, DatedImages
+from geocr.accessor.stack import ImageStack, mask_stack, sar_stack
+from geocr.accessor.staging import StagedImage, StagingFolder
+from geocr.config import PredictConfig
+from geocr.core.errors import InputError
+from geocr.inference.plan import BAND_ROWS
+from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.references import AUTO_DAYS
+from geocr.inference.run import usable_cores
+
+SarInput: TypeAlias = xr.DataArray | xr.Dataset | str | None
+MaskInput: TypeAlias = xr.DataArray | str | None
+ACQUIRED_TAGS = ("product_start_time", "datatake_1_datatake_sensing_start", "datetime", "tifftag_datetime")
+"""Tags that tell the day of a scene, in lower case."""
+_OF_FILES = {
+    "references": "other dates are those of the series: other_dates=True",
+    "save_mask": "take the mask by .geocr.cloud_mask()",
+    "resolution_m": "resample with xarray first",
+}
+"""Settings that mean nothing for arrays, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wishes:
+    """What the caller asked for, checked, before anything is read."""
+
+    config: PredictConfig
+    rasters: Mapping[str, ImageStack]
+    """Arrays in the place of settings that name files."""
+    threads: int
+    reconstructor: Reconstructor | None = None
+
+    @classmethod
+    def of(
+        cls, config: PredictConfig | None, settings: Mapping[str, Any], *, threads: int | None, reconstructor: Reconstructor | None = None
+    ) -> "Wishes":
+        """Merge settings into a config; arrays among them are kept aside.
+
+        Raises:
+            InputError: When a setting is unknown or has a value that is not allowed.
+        """
+        arrays = {name: mask_stack(value) for name, value in settings.items() if isinstance(value, xr.DataArray | xr.Dataset)}
+        misplaced = sorted(set(arrays) - {"cloud_mask", "scl"})
+        if misplaced:
+            raise InputError(f"of the settings, cloud_mask and scl may be arrays, got one as {', '.join(misplaced)}")
+        refused = sorted(name for name in _OF_FILES if settings.get(name))
+        if refused:
+            raise InputError(f"{refused[0]} is a setting of files, not of arrays; {_OF_FILES[refused[0]]}")
+        plain = {name: value for name, value in settings.items() if name not in arrays and value is not None}
+        plain |= dict.fromkeys(arrays, "array")
+        if "s2_bands" in plain:
+            plain["s2_bands"] = tuple(plain["s2_bands"])
+        given = {} if config is None else config.model_dump(exclude_unset=True)
+        try:
+            made = PredictConfig(**{**given, **plain})
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise InputError(f"settings must be those of geocr.PredictConfig, with the values it allows; {found}") from error
+        return cls(config=made, rasters=arrays, threads=threads or usable_cores(), reconstructor=reconstructor)
+
+    def for_stack(self, stack: ImageStack) -> "Wishes":
+        """The same, where a Dataset's bands were chosen by the names of its variables and are named by now."""
+        if not stack.variables or self.config.s2_bands is None:
+            return self
+        return replace(self, config=self.config.model_copy(update={"s2_bands": None}))
+
+
+def runs_of(optical: ImageStack, s1: SarInput, wishes: Wishes, *, other_dates: bool = False) -> list[ArrayRun]:
+    """A run for each date.
+
+    Args:
+        optical: Sentinel-2.
+        s1: Sentinel-1: images, of which each date takes the nearest in time; a path; or None.
+        wishes: Settings.
+        other_dates: Give each date the others to fill from.
+
+    Raises:
+        InputError: When images cannot be told to belong to dates.
+    """
+    sar = s1 if s1 is None or isinstance(s1, str) else sar_stack(s1)
+    bands = -(-optical.grid.shape[0] // BAND_ROWS)
+    shared = StagingFolder() if other_dates else None
+    if other_dates:
+        _require_days(optical)
+    runs = []
+    for date in range(len(optical)):
+        folder = shared or StagingFolder()
+        near = _near(optical, date, wishes.config) if other_dates else ()
+        runs.append(
+            ArrayRun(
+                target=_dated(optical, date, sar, wishes, folder),
+                others=tuple(_dated(optical, other, sar, wishes, folder) for other in near),
+                config=wishes.config,
+                reconstructor=wishes.reconstructor,
+                threads=wishes.threads,
+                band_threads=max(1, wishes.threads // (bands * len(optical))),
+                folder=folder,
+                bands_in_folder=bands * (len(optical) if shared else 1),
+            )
+        )
+    return runs
+
+
+def _dated(optical: ImageStack, date: int, sar: ImageStack | str | None, wishes: Wishes, folder: StagingFolder) -> DatedImages:
+    def staged(stack: ImageStack, what: str, name: str) -> StagedImage:
+        number = partner(stack, optical, date, what)
+        return StagedImage.of(stack, number, folder, f"{name}_{number:04d}.tif")
+
+    image = StagedImage.of(optical, date, folder, f"s2_{date:04d}.tif")
+    known = any(name.lower() in ACQUIRED_TAGS for name in image.tags)
+    if optical.dates is not None and (optical.layout.time is not None or not known):
+        tags = {name: text for name, text in image.tags.items() if name.lower() not in ACQUIRED_TAGS}
+        image = replace(image, tags={**tags, "datetime": f"{np.datetime_as_string(optical.dates[date], unit='s')}Z"})
+    return DatedImages(
+        optical=image,
+        sar=sar if sar is None or isinstance(sar, str) else staged(sar, "Sentinel-1", "s1"),
+        rasters={name: staged(stack, name, name) for name, stack in wishes.rasters.items()},
+    )
+
+
+def _require_days(optical: ImageStack) -> None:
+    if optical.layout.time is None or optical.dates is None:
+        raise InputError(
+            f"other dates are those along a time dimension with datetime coordinates, got dimensions {tuple(map(str, optical.source.dims))}; "
+            f"concatenate the dates along time, or leave other_dates out"
+        )
+
+
+def _near(optical: ImageStack, date: int, config: PredictConfig) -> list[int]:
+    """Other dates that may be borrowed from: those that the run would not leave out for being too far away in time."""
+    assert optical.dates is not None  # noqa: S101 - for mypy: required before
+    limit = config.max_days if config.max_days is not None or config.method == "temporal" or config.checkpoint else AUTO_DAYS
+    days = [int(abs(day.astype("datetime64[D]") - optical.dates[date].astype("datetime64[D]")).astype(int)) for day in optical.dates]
+    return [number for number in range(len(days)) if number != date and (limit is None or days[number] <= limit)]
+
+
+def partner(stack: ImageStack, optical: ImageStack, date: int, what: str) -> int:
+    """Number of the image of a stack that goes with a date: the only one, the nearest in time, or else the one at its place.
+
+    Raises:
+        InputError: When none of these tells.
+    """
+    if len(stack) == 1:
+        return 0
+    if stack.dates is not None and optical.dates is not None:
+        return int(np.argmin([abs(day - optical.dates[date]) for day in stack.dates]))
+    if len(stack) == len(optical):
+        return date
+    raise InputError(
+        f"{what} of several dates goes with Sentinel-2 by time coordinates, or one by one; got {len(stack)} images for {len(optical)} and no times; "
+        f"assign them, or choose one image with .isel({stack.layout.time}=0)"
+    )

@@ -1,0 +1,36 @@
+"""The law of the accessor: what it gives is what `predict_scene` writes for the same pixels, to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import rasterio
+
+from geocr.inference.products import STD_NODATA
+from geocr.inference.run import PredictResult
+from geocr.simulate.files import ScenePaths
+from tests.accessor.conftest import Blend, opened
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("chunks", [None, {"band": 1, "y": 50, "x": 70}])
+def test_equals_predict_scene_to_the_bit(paths: ScenePaths, predicted: PredictResult, tmp_path: Path, decoded: bool, chunks: Any) -> None:
+    cloudy, radar = opened(paths.s2, decoded=decoded, chunks=chunks), opened(paths.s1, chunks=chunks)
+    clear = cloudy.geocr.remove_clouds(radar, uncertainty=True, reconstructor=Blend())
+    assert isinstance(clear.data, da.Array) is (chunks is not None)
+    clear = clear.compute()
+    np.testing.assert_array_equal(clear.values, opened(str(predicted.scene), decoded=decoded).values)
+    np.testing.assert_array_equal(clear.geocr.provenance.values, opened(str(predicted.provenance)).values[0])
+    counts = opened(str(predicted.std)).values
+    scale = np.float32(1e-4)
+    np.testing.assert_array_equal(clear["std"].values, np.where(counts == STD_NODATA, np.float32(np.nan), counts * scale))
+    clear.rio.to_raster(tmp_path / "back.tif")
+    with rasterio.open(tmp_path / "back.tif") as back, rasterio.open(str(predicted.scene)) as file:
+        np.testing.assert_array_equal(back.read(), file.read())
+        assert (back.crs, back.transform, back.nodata, back.scales, back.offsets) == (
+            file.crs, file.transform, file.nodata, file.scales, file.offsets,
+        )  # fmt: skip
+    observed = clear.geocr.provenance.values == 1
+    np.testing.assert_array_equal(clear.values[:, observed], cloudy.values[:, observed])

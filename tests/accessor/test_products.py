@@ -1,0 +1,107 @@
+"""What becomes of a result: files, pictures, provenance through xarray's own operations."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from rio_cogeo.cogeo import cog_validate
+
+from geocr.core.errors import InputError, OutputExistsError
+from geocr.inference.run import PredictResult
+from geocr.simulate.files import ScenePaths
+from tests.accessor.conftest import Blend, opened
+
+
+@pytest.fixture(scope="module")
+def lazy(paths: ScenePaths) -> xr.DataArray:
+    cloudy = opened(paths.s2, chunks={"y": 64})
+    clear: xr.DataArray = cloudy.geocr.remove_clouds(opened(paths.s1, chunks={"y": 64}), uncertainty=True, reconstructor=Blend())
+    return clear
+
+
+def test_cogs_hold_what_predict_scene_writes(lazy: xr.DataArray, predicted: PredictResult, tmp_path: Path) -> None:
+    assert lazy.geocr.to_cog(tmp_path / "clear.tif") == tmp_path / "clear.tif"
+    for mine, theirs in (("clear", predicted.scene), ("clear_provenance", predicted.provenance), ("clear_std", predicted.std)):
+        path = tmp_path / f"{mine}.tif"
+        assert cog_validate(path, strict=True, quiet=True)[0]
+        with rasterio.open(path) as made, rasterio.open(str(theirs)) as file:
+            np.testing.assert_array_equal(made.read(), file.read())
+            assert (made.dtypes, made.nodata, made.scales, made.offsets, made.descriptions) == (
+                file.dtypes, file.nodata, file.scales, file.offsets, file.descriptions,
+            )  # fmt: skip
+            assert (made.crs, made.transform) == (file.crs, file.transform)
+            assert made.tags()["GEOCR_VERSION"] == file.tags()["GEOCR_VERSION"]
+            assert made.tags()["ATTRIBUTION"] == file.tags()["ATTRIBUTION"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "clear.tif",
+        "clear_provenance.tif",
+        "clear_provenance.tif.aux.xml",
+        "clear_std.tif",
+    ]
+    with pytest.raises(OutputExistsError, match=r"clear\.tif exists"):
+        lazy.geocr.to_cog(tmp_path / "clear.tif")
+
+
+def test_an_observed_scene_goes_to_a_cog_alone(paths: ScenePaths, tmp_path: Path) -> None:
+    cloudy = opened(paths.s2, decoded=True)
+    cloudy.geocr.to_cog(tmp_path / "scene.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
+    np.testing.assert_array_equal(opened(tmp_path / "scene.tif").values, opened(paths.s2).values)
+
+
+def test_nothing_is_left_of_a_cog_that_failed(lazy: xr.DataArray, tmp_path: Path) -> None:
+    class Broken(Blend):
+        def __call__(self, tile: object) -> None:
+            raise RuntimeError("broken")
+
+    cloudy = lazy.geocr.before
+    with pytest.raises(RuntimeError, match="broken"):
+        cloudy.geocr.remove_clouds(reconstructor=Broken()).geocr.to_cog(tmp_path / "clear.tif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_provenance_survives_ordinary_operations(lazy: xr.DataArray) -> None:
+    whole = lazy.geocr.provenance
+    assert whole.dtype == np.uint8
+    assert whole.attrs["flag_meanings"].split()[:2] == ["nodata", "observed"]
+    part = lazy.isel(y=slice(20, 60), x=slice(None, None, -1))
+    np.testing.assert_array_equal(part.geocr.provenance.values, whole.values[20:60, ::-1])
+    assert (lazy * 2).geocr.provenance.dims == ("y", "x")
+    assert lazy.sel(band=1).geocr.provenance.shape == whole.shape
+    with pytest.raises(InputError, match=r"lost by resampling.*result\.geocr\.provenance"):
+        _ = lazy.drop_vars("provenance").geocr.provenance
+
+
+def test_attributes_coordinates_and_encoding_survive(paths: ScenePaths) -> None:
+    cloudy = opened(paths.s2, decoded=True, chunks={"y": 64}).assign_coords(wavelength=("band", [490.0, 560.0, 665.0, 842.0]))
+    clear = cloudy.geocr.remove_clouds(reconstructor=Blend())
+    assert (clear.attrs, clear.encoding, clear.name, clear.dims) == (cloudy.attrs, cloudy.encoding, cloudy.name, cloudy.dims)
+    assert clear.rio.crs == cloudy.rio.crs
+    assert set(clear.coords) == {*cloudy.coords, "provenance"}
+    for name in cloudy.coords:
+        xr.testing.assert_identical(clear.coords[name].drop_vars("provenance", errors="ignore"), cloudy.coords[name])
+
+
+def test_preview_shows_three_panels_or_the_two_it_knows(lazy: xr.DataArray) -> None:
+    whole = lazy.geocr.preview()
+    pixels = np.asarray(whole.convert("RGB"))
+    third = whole.width // 3
+    panels = [pixels[60:180, start + 16 : start + 130] for start in (0, third, 2 * third)]
+    assert not np.array_equal(panels[0], panels[1])
+    assert not np.array_equal(panels[1], panels[2])
+    part = lazy.isel(y=slice(0, 100))
+    assert part.geocr.preview().width < whole.width
+    assert part.geocr.preview(before=lazy.geocr.before.isel(y=slice(0, 100))).width == whole.width
+    with pytest.raises(InputError, match="provenance is that of a result"):
+        lazy.geocr.before.geocr.preview()
+    with pytest.raises(InputError, match="same pixels"):
+        part.geocr.preview(before=lazy.geocr.before)
+
+
+def test_a_large_preview_is_reduced(paths: ScenePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocr.accessor.preview.PANEL_PX", 60)
+    clear = opened(paths.s2).geocr.remove_clouds(reconstructor=Blend())
+    picture = clear.geocr.preview()
+    assert picture.height < 60 + 120
