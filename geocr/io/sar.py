@@ -10,14 +10,18 @@ the sizes of the window and of the source pixels under it, rounded to whole pixe
 control points instead, in fixed blocks (`sar_gcps.py`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import product
 from math import ceil, hypot, inf
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
+from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
@@ -79,7 +83,7 @@ class SarReader(RasterReader):
 
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
-            values = _power_vrt(source, gdal_name(self.path), self.indexes, self.units)
+            values = _power_vrt(source, gdal_name(self.path), self.indexes, self.units, self.grid)
             remote = is_remote(self.path) or (self.path.startswith("<") and "/vsi" in self.path)
             if self.by_gcps:
                 return _open_power(gcp_warp_vrt(source, self.grid, values, len(self.indexes)), remote=remote)
@@ -89,6 +93,7 @@ class SarReader(RasterReader):
         scale_y, scale_x = kernel_scale(power, self.grid)
         return WarpedVRT(
             power,
+            src_crs=_wrapped_crs(power, self.grid),
             crs=self.grid.crs,
             transform=self.grid.transform,
             height=self.grid.shape[0],
@@ -174,12 +179,50 @@ def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
     return _at_most_one(down), _at_most_one(across)
 
 
+def _within_reach(source: DatasetReader, grid: SceneGrid) -> Affine:
+    """The transform of a source; of one in degrees moved by the whole turns that bring it to where longitudes are looked for.
+
+    For a scene in degrees that is beside it; for another, PROJ gives longitudes between -180 and 180, and `_wrapped_crs` between 0 and 360
+    where a source reaches beyond 180.
+    """
+    own: Affine = source.transform
+    if not source.crs.is_geographic:
+        return own
+    here, _ = own * (source.width / 2, source.height / 2)
+    there = here
+    if grid.crs.is_geographic:
+        there, _ = grid.transform * (grid.shape[1] / 2, grid.shape[0] / 2)
+    elif _crosses(source):
+        there = 180.0
+    turns = round((there - here) / 360)
+    moved: Affine = Affine.translation(360.0 * turns, 0) * own if turns else own
+    return moved
+
+
+def _crosses(source: DatasetReader) -> bool:
+    """Whether a source in degrees reaches beyond -180 or 180."""
+    lons = [(source.transform * corner)[0] for corner in product((0, source.width), (0, source.height))]
+    return bool(min(lons) < -180 or max(lons) > 180)
+
+
+def _wrapped_crs(source: DatasetReader, grid: SceneGrid) -> CRS:
+    """The CRS of a source; of one in degrees that reaches beyond 180 one whose longitudes run from 0 to 360 (GDAL's CENTER_LONG).
+
+    It gets a name of its own and no number: GDAL keeps transformations by these, and does not look at the extension.
+    """
+    if not source.crs.is_geographic or grid.crs.is_geographic or not _crosses(source):
+        return source.crs
+    wkt = re.sub(r',AUTHORITY\["[^"]*","[^"]*"\]', "", source.crs.to_wkt(version="WKT1_GDAL"))
+    wkt = re.sub(r'^GEOGCS\["([^"]*)"', r'GEOGCS["\1, longitudes from 0 to 360"', wkt)
+    return CRS.from_wkt(f'{wkt[:-1]},EXTENSION["CENTER_LONG","180"]]')
+
+
 def _at_most_one(source_px: float) -> float:
     """Inverse of the source pixels in a scene pixel; a source up to a twentieth finer counts as equal, as in GDAL."""
     return 1 / source_px if 1.05 < source_px < inf else 1.0
 
 
-def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits) -> str:
+def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits, grid: SceneGrid) -> str:
     """XML of a VRT whose bands are the source's in linear power (display: as they are), NaN where nodata."""
     rows, cols = source.shape
     rect = f'xOff="0" yOff="0" xSize="{cols}" ySize="{rows}"'
@@ -201,6 +244,6 @@ def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units
         )
     georeference = ""  # in radar geometry there is none: the warp around it knows the control points
     if source.crs is not None:
-        coefficients = ", ".join(repr(float(value)) for value in source.transform.to_gdal())
+        coefficients = ", ".join(repr(float(value)) for value in _within_reach(source, grid).to_gdal())
         georeference = f"<SRS>{escape(source.crs.to_wkt())}</SRS><GeoTransform>{coefficients}</GeoTransform>"
     return f'<VRTDataset rasterXSize="{cols}" rasterYSize="{rows}">{georeference}{"".join(bands)}</VRTDataset>'
