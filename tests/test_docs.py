@@ -13,6 +13,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = (
     "predict-scene",
     "predict-batch",
+    "composite",
     "demo",
     "doctor",
     "models",

@@ -140,6 +140,8 @@ def predict_scene(
     if stac:
         found = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
         inputs = {"s2": s2} if s1 is None else {"s1": s1, "s2": s2}
+        if prepared.tiles.others:
+            inputs["references"] = ",".join(path for reference in references_of(config) for path in reference.files)
         write_item(prepared, specs, paths, found, inputs=inputs, collection=collection, drawn=extras is not None)
     publish(paths)
     summary = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
