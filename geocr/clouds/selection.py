@@ -108,6 +108,15 @@ def mask_files(method: str) -> tuple[str, ...]:
     return tuple(part for part in named if part and part != "auto" and part not in tuple(CLOUD_MASKS))
 
 
+def method_without_folders(method: str) -> str:
+    """A method as tags tell it: its files by their names alone."""
+    shown = []
+    for part in _parts(method):
+        name, equals, path = part.partition("=") if part.partition("=")[0] in READ_FROM_FILES else ("", "", part)
+        shown.append(f"{name}{equals}{Path(path).name if Path(path).is_absolute() or '://' in path else path}")
+    return "+".join(shown)
+
+
 def _make(scene: Scene, request: MaskRequest, choice: _Choice) -> CloudMask:
     request = replace(request, raster=choice.path, notes=choice.notes)
     if choice.name is not None:

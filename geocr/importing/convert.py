@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ def import_checkpoint(
         raise CheckpointError(f"{method} has no settings file: its weights tell all that is needed; leave --config away, got {config}")
     plan = known.plan(file, None if config is None else read_settings(config))
     model = _build(plan, file)
+    model.spec = replace(model.spec, sar_radiometry=known.sar_radiometry)
     translation = translate(plan.weights, model.state_dict(), plan.table, source=str(file))
     model.load_state_dict(translation.weights)
     try_once(model, str(file))

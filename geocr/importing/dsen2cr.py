@@ -46,4 +46,5 @@ DSEN2CR = ImportMethod(
     licence="GPL-3.0",
     units="13 bands of Level-1C, DN/2000 clipped to 0..5; VV from -25..0 dB and VH from -32.5..0 dB to 0..2; optical first",
     plan=_plan,
+    sar_radiometry="sigma0",
 )

@@ -74,4 +74,5 @@ GLFCR = ImportMethod(
     licence="none published",
     units="13 bands of Level-1C, DN/10000 clipped to 0..1; VV from -25..0 dB and VH from -32.5..0 dB to 0..1; optical first",
     plan=_plan,
+    sar_radiometry="sigma0",
 )

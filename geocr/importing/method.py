@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from geocr.importing.keys import KeyTable
+from geocr.models.spec import TrainedRadiometry
 
 Settings: TypeAlias = Mapping[str, Any]
 """A settings file as JSON holds it."""
@@ -53,3 +54,5 @@ class ImportMethod:
     Raises:
         CheckpointError: When the file or the settings are not those of the method.
     """
+    sar_radiometry: TrainedRadiometry = "unknown"
+    """Of the backscatter that the weights were trained on: sigma0 for SEN12MS-CR and SEN12MS-CR-TS (Schmitt et al., ISPRS Annals IV-2/W7, 2019)."""

@@ -204,6 +204,7 @@ UNCRTAINTS = ImportMethod(
     licence="none published (MIT in file headers)",
     units=_UNITS,
     plan=_plan_uncrtaints,
+    sar_radiometry="sigma0",
 )
 UTAE = ImportMethod(
     title="U-TAE for cloud removal, trained with the code of UnCRtainTS (--model utae)",
@@ -213,6 +214,7 @@ UTAE = ImportMethod(
     licence="MIT (utae-paps); none published (UnCRtainTS)",
     units=_UNITS,
     plan=_plan_utae,
+    sar_radiometry="sigma0",
 )
 UNET = ImportMethod(
     title="U-Net for one date, trained with the code of UnCRtainTS (--model unet, or utae with --pretrain)",
@@ -222,4 +224,5 @@ UNET = ImportMethod(
     licence="none published (MIT in file headers)",
     units=_UNITS,
     plan=_plan_unet,
+    sar_radiometry="sigma0",
 )

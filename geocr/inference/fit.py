@@ -20,9 +20,9 @@ Range: TypeAlias = tuple[float, float]
 """Least and greatest value, physical units."""
 
 CLEAR_B10 = 0.0013
-"""Cirrus reflectance of clear land at the top of the atmosphere: median of 17 clear Level-1C images (SEN12MS-CR, Sen1Floods11,
-TerraMesh), whose own medians lie between 0.0008 and 0.0038. Under thin high cloud it is 0.002 to 0.04, which nothing in a Level-2A
-product tells."""
+"""Reflectance of clear land in B10 at the top of the atmosphere: median of 14 clear Level-1C images (SEN12MS-CR and Sen1Floods11), whose
+own medians lie between 0.0008 and 0.0038. Of 14 cloudy images of SEN12MS-CR some reach 0.035 (high cloud) and others stay at 0.001 (low cloud):
+the other bands do not tell which, so that a constant is all that can be estimated honestly."""
 BASELINE_OFFSET = 0.1
 """What is left in reflectances from products of baseline 04.00 and later whose add-offset (-1000 of 10,000) was not applied."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geocr._version import __version__
-from geocr.clouds.selection import mask_files
+from geocr.clouds.selection import mask_files, method_without_folders
 from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, days_spec, mask_spec, provenance_spec, scene_spec, std_spec
@@ -56,7 +56,8 @@ def run_tags(prepared: PreparedScene, reconstructor: Reconstructor | None) -> di
         "GEOCR_CLOUD_MASK": json.dumps(_without_folders(prepared.mask.describe()), sort_keys=True),
         "GEOCR_SCALE": json.dumps({"scale": scene.scale.scale, "offset": scene.scale.offset}),
         "GEOCR_PARAMETERS": json.dumps(
-            _without_folders(prepared.config.model_dump(mode="json", exclude_none=True, exclude={"max_memory", "references"})),
+            _without_folders(prepared.config.model_dump(mode="json", exclude_none=True, exclude={"max_memory", "references"}))
+            | {"cloud_mask": method_without_folders(prepared.config.cloud_mask)},
             sort_keys=True,
         ),
         "ATTRIBUTION": attribution(scene),

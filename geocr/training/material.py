@@ -12,7 +12,7 @@ from geocr.data.datasets.record import SampleRecord
 from geocr.data.masker import PatchMasker
 from geocr.data.show import spread
 from geocr.data.transforms import CentreCrop
-from geocr.models.spec import ModelSpec
+from geocr.models.spec import ModelSpec, TrainedRadiometry
 from geocr.training.config import DataConfig
 from geocr.training.order import SampleSource, SetSource
 from geocr.training.painted import open_scenes, scene_sources
@@ -87,6 +87,14 @@ def open_material(data: DataConfig, spec: ModelSpec, *, seed: int, pictures: int
     if data.holdout is None:
         return _material(SetSource(module.dataset("train"), seed=seed), module.dataset("val"), data, pictures)
     return _material(*_held_out(module, data.holdout, data.crop_px, seed), data, pictures)
+
+
+def trained_radiometry(data: DataConfig, spec: ModelSpec) -> TrainedRadiometry:
+    """Radiometry of the Sentinel-1 that a model is trained on, for its checkpoint: that of the data set's card; scenes tell none."""
+    if data.s1 or data.s2 or not spec.sar_bands:
+        return "unknown"
+    kind: type[FusionDataset] = DATASETS.load(data.dataset)
+    return kind.card.sar_radiometry or "unknown"
 
 
 def wanted_bands(spec: ModelSpec) -> tuple[str, ...]:

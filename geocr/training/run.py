@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from geocr.training.config import RunConfig, TrainConfig
 from geocr.training.ema import MovingAverage
 from geocr.training.logs import open_logs
 from geocr.training.loop import BEST_FILE, LAST_FILE, RESUME_FILE, Loop, OnStep
-from geocr.training.material import open_material
+from geocr.training.material import open_material, trained_radiometry
 from geocr.training.resume import Progress, load_resume, require_same_run
 from geocr.training.validation import Validator
 
@@ -79,6 +79,7 @@ def train(
     preset = find_preset(config.metrics)
     model = build_model(config.model, seed=config.run.seed)
     material = open_material(config.data, model.spec, seed=config.run.seed, pictures=config.run.pictures)
+    model.spec = replace(model.spec, sar_radiometry=trained_radiometry(config.data, model.spec))
     say(f"{len(material.train)} training samples an epoch, {len(material.measured)} for validation, on {fabric.device}")
     with _determinism(enabled=config.run.deterministic):
         task = build_task(config, model, fabric)

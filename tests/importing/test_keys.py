@@ -81,6 +81,7 @@ def test_every_method_says_what_it_expects() -> None:
         method: ImportMethod = METHODS.load(name)
         assert method.origin.startswith("https://github.com/")
         assert all((method.title, method.files, method.licence, method.units))
+        assert method.sar_radiometry == ("sigma0" if name in ("uncrtaints", "utae", "unet", "dsen2cr", "glfcr") else "unknown")
 
 
 @pytest.mark.parametrize(

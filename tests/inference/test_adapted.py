@@ -13,9 +13,13 @@ from geocr.checkpoint import save_checkpoint
 from geocr.config import PredictConfig
 from geocr.core.bands import L1C_BANDS, L2A_BANDS
 from geocr.core.errors import CheckpointError, InputError
+from geocr.importing.convert import import_checkpoint
+from geocr.inference import run as inference_run
 from geocr.inference.run import predict_scene
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
+from tests.importing.states import random_state
+from tests.importing.test_picture_networks import sar2optical_shapes, save_gan
 from tests.scenes import write_raster
 
 SHAPE = (96, 80)
@@ -150,6 +154,30 @@ def test_a_network_of_pictures_runs_on_reflectance(inputs: dict[str, str], tmp_p
     assert got[:, needed].max() <= 3000
 
 
+@pytest.mark.parametrize("method", ["sar2optical", "attention_gan"])
+def test_imported_networks_of_pictures_run_on_a_scene(inputs: dict[str, str], tmp_path: Path, method: str) -> None:
+    """Files as their authors' code saves them, converted, then put to work on reflectance and dB."""
+    if method == "sar2optical":
+        file = tmp_path / "pix2pix_gen_180.pth"
+        torch.save(random_state(sar2optical_shapes(4)), file)
+    else:
+        save_gan(tmp_path, width=4, depth=5)
+        file = tmp_path / "latest_net_G.pth"
+    import_checkpoint(method, file, tmp_path / "imported.safetensors")
+    settings = {"checkpoint": str(tmp_path / "imported.safetensors"), "output_bands": "model", "any_level": True}
+    with pytest.raises(CheckpointError, match="--stretch MIN,MAX"):
+        run(inputs, tmp_path / "no.tif", **settings)
+    run(inputs, tmp_path / "out.tif", **settings, stretch=(0.0, 0.25), s1_stretch=(-25.0, 0.0))
+    got, tags, names = read(tmp_path / "out.tif")
+    before, mask = read(inputs["s2"])[0][1:4], read(inputs["mask"])[0][0] != 0
+    cloudy = mask & (before[0] != 0)
+    assert names == ("B02", "B03", "B04")
+    np.testing.assert_array_equal(got[:, ~cloudy], before[:, ~cloudy])
+    assert 1 <= got[:, cloudy].min() < got[:, cloudy].max() <= 2500
+    assert got[:, cloudy].std() > 50  # a picture, not a flat colour
+    assert json.loads(tags["GEOCR_METHOD"])["stretch"] == [0.0, 0.25]
+
+
 def test_settings_of_a_model_without_a_model_are_refused(inputs: dict[str, str], tmp_path: Path) -> None:
     for settings in ({"b10": "zero"}, {"any_level": True}, {"output_bands": "model"}, {"stretch": (0, 1)}, {"s1_stretch": (-25, 0)}):
         with pytest.raises(InputError, match="without --checkpoint leave them out"):
@@ -178,3 +206,34 @@ def test_a_mask_in_the_way_is_not_overwritten(inputs: dict[str, str], tmp_path: 
         run(inputs, tmp_path / "out.tif", save_mask=True)
     assert (tmp_path / "out_mask.tif").read_bytes() == b"mine"
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_stopped_run_writes_the_same_mask_and_scene(inputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocr.inference.plan.BAND_ROWS", 32)
+    path, _ = saved(
+        tmp_path, "fusion_unet", optical_bands=L2A_BANDS, optical_out=["B04", "B02"], level="L2A", widths=(2,), tile_px=32, gated=False
+    )
+    settings = {"checkpoint": path, "output_bands": "model", "save_mask": True}
+    run(inputs, tmp_path / "whole.tif", **settings)
+    whole_finish = inference_run._finish
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference_run, "_finish", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(inputs, tmp_path / "again.tif", **settings)
+    assert not (tmp_path / "again_mask.tif").exists()
+    monkeypatch.setattr(inference_run, "_finish", whole_finish)
+    summary = run(inputs, tmp_path / "again.tif", **settings)
+    assert summary["tiles_computed"] == 0  # all bands of rows were finished
+    for ending in ("", "_mask", "_provenance"):
+        assert (tmp_path / f"again{ending}.tif").read_bytes() == (tmp_path / f"whole{ending}.tif").read_bytes()
+
+
+def test_an_item_lists_the_mask(inputs: dict[str, str], tmp_path: Path) -> None:
+    path, _ = saved(tmp_path, "fusion_unet", optical_bands=L2A_BANDS, level="L2A", widths=(2,), tile_px=32)
+    config = PredictConfig(cloud_mask=inputs["mask"], save_mask=True, checkpoint=path, **SETTINGS)
+    result = predict_scene(inputs["s1"], inputs["s2"], tmp_path / "out.tif", config=config)
+    assert result.item is not None
+    assert "mask" in json.loads(Path(result.item).read_text())["assets"]

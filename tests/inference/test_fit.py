@@ -1,11 +1,13 @@
 """A model against a scene: refusals, allowances, notes, and what they do to pixels."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -224,3 +226,19 @@ def test_model_bands_are_written_in_the_scenes_order() -> None:
     assert "The model gives no B01, B05" in fit.notes[0]
     with pytest.raises(CheckpointError, match="the scene has none of them"):
         fit_model(rgb, scene(("B11", "B12"), level="L2A"), Allowances(model_bands=True))
+
+
+@pytest.mark.real_data
+def test_the_estimate_of_b10_is_that_of_clear_images(real_data: Path) -> None:
+    paths = [
+        *sorted((real_data / "sen12mscr_triplets" / "s2_cloudfree").glob("*.tif")),
+        *sorted((real_data / "sen12mscr").glob("*_s2/*/*.tif")),
+        *sorted((real_data / "sen1floods11_spain_512").glob("*_S2Hand.tif")),
+    ]
+    medians = []
+    for path in paths:
+        with rasterio.open(path) as dataset:
+            medians.append(float(np.median(dataset.read(L1C_BANDS.index("B10") + 1))) * 1e-4)
+    assert len(medians) == 14
+    assert np.median(medians) == pytest.approx(CLEAR_B10, abs=5e-5)
+    assert (min(medians), max(medians)) == pytest.approx((0.0008, 0.0038), abs=5e-5)

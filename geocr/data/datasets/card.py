@@ -1,7 +1,7 @@
 """`DatasetCard`: what is known about a data set before any file of it is there."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from geocr.data.sample import OpticalUnit, SarUnit
 
@@ -42,6 +42,8 @@ class DatasetCard:
     """How to get it."""
     layout: str
     """Folders and file names under the root."""
+    sar_radiometry: Literal["sigma0", "gamma0"] | None = None
+    """Of `sar` in dB, as published; None is not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields as JSON keeps them."""

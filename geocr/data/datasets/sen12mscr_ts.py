@@ -68,6 +68,7 @@ class Sen12mscrTs(FusionDataset):
         sar_bands=S1_BANDS,
         optical_bands=L1C_BANDS,
         sar_unit="db",
+        sar_radiometry="sigma0",
         optical_unit="reflectance",
         keys=("cloudy", "clear"),
         nodata="sar: NaN and infinity; cloudy, clear: pixels that are 0 in every band read",
