@@ -56,7 +56,7 @@ def require_report_place(destination: Path, *, overwrite: bool) -> None:
         OutputExistsError: When there is something and it may not be overwritten.
         OutputWriteError: When the folder is not there.
     """
-    if "://" in str(destination) or destination.suffix.lower() not in (".html", ".htm") or destination.is_dir():
+    if ":/" in str(destination) or destination.suffix.lower() not in (".html", ".htm") or destination.is_dir():
         raise InputError(f"a report is a file of this machine that ends in .html, got {destination}; give such a name")
     if destination.exists() and not overwrite:
         raise OutputExistsError(
