@@ -39,7 +39,7 @@ OnError: TypeAlias = Literal["stop", "skip"]
 AcquiredAt: TypeAlias = Callable[[str], Acquisition | None]
 """From a path to the time of the image."""
 
-_SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".cog"}
+RASTER_SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".cog"}
 _ANY_TIME = (pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01"))
 """Interval of an image whose time is not known."""
 _MAX_OPEN = 128
@@ -64,6 +64,13 @@ class RasterEntry:
     """How the file stores them."""
     acquired: Acquisition | None
     """When, or None when neither name nor tags tell."""
+    vrt: str | None = None
+    """What to read instead of `path` where that is a product of several files: the XML of a VRT over them."""
+
+    @property
+    def raster(self) -> str:
+        """What GDAL opens."""
+        return self.path if self.vrt is None else self.vrt
 
 
 class SceneRasters(RasterDataset):
@@ -151,7 +158,7 @@ class SceneRasters(RasterDataset):
         found: set[str] = set()
         for item in map(Path, given):
             if item.is_dir():
-                found |= {str(path.absolute()) for path in item.rglob("*") if path.suffix.lower() in _SUFFIXES}
+                found |= self._search(item.absolute())
             elif item.exists() or str(item).startswith("/vsi"):
                 found.add(str(item) if str(item).startswith("/vsi") else str(item.absolute()))
             else:
@@ -161,9 +168,19 @@ class SceneRasters(RasterDataset):
                 )
         if not found:
             raise RasterNotFoundError(
-                f"{self.modality} needs at least one raster ({', '.join(sorted(_SUFFIXES))}); none is under {', '.join(map(str, given))}"
+                f"{self.modality} needs at least one raster ({', '.join(sorted(RASTER_SUFFIXES))}); none is under {', '.join(map(str, given))}"
             )
         return sorted(found)
+
+    def _search(self, folder: Path) -> set[str]:
+        """Rasters in a folder, to any depth."""
+        return {str(path) for path in folder.rglob("*") if path.suffix.lower() in RASTER_SUFFIXES}
+
+    def _tags(self, path: str) -> dict[str, str]:
+        """Tags of a raster that may tell when it was acquired."""
+        with open_raster(path) as source:
+            tags: dict[str, str] = source.tags()
+        return tags
 
     @property
     def crs(self) -> CRS:
@@ -302,7 +319,7 @@ class SceneRasters(RasterDataset):
         entries: dict[str, RasterEntry] = {}
         for path in self.files:
             try:
-                when = acquired(path) if acquired else acquisition_of(path, _tags_of(path))
+                when = acquired(path) if acquired else acquisition_of(path, self._tags(path))
                 entry = self._describe(path, bands, when)
                 if entries:
                     _require_alike(next(iter(entries.values())), entry)
@@ -342,12 +359,6 @@ class SceneRasters(RasterDataset):
         if chosen == own:
             return west, north
         return (west // self._res[0]) * self._res[0], (north // self._res[1]) * self._res[1]
-
-
-def _tags_of(path: str) -> dict[str, str]:
-    with open_raster(path) as source:
-        tags: dict[str, str] = source.tags()
-    return tags
 
 
 def _rasterio_crs(crs: Any) -> rasterio.crs.CRS:  # noqa: ANN401 - pyproj's or rasterio's

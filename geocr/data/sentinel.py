@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ from pyproj import CRS
 from geocr.core.bands import S1_BANDS
 from geocr.core.errors import BandError
 from geocr.core.types import FloatArray, Window
-from geocr.data.rasters import RasterEntry, SceneRasters
+from geocr.data.rasters import RASTER_SUFFIXES, RasterEntry, SceneRasters
 from geocr.data.warp import WarpedReader
 from geocr.io.grid import SceneGrid
 from geocr.io.open import open_scene
 from geocr.io.open_sar import open_sar
+from geocr.io.products.find import find_product
+from geocr.io.products.names import product_parts
+from geocr.io.products.reader import StackReader
 from geocr.io.raster import RasterReader, open_raster
 from geocr.io.sar import SarReader
 from geocr.io.times import Acquisition
@@ -86,7 +90,7 @@ class Sentinel1Scenes(SceneRasters):
 
 
 class Sentinel2Scenes(SceneRasters):
-    """Sentinel-2 reflectance, all bands of the files or the named ones, in any CRS and resolution.
+    """Sentinel-2 reflectance, all bands of the files or the named ones, in any CRS and resolution; products (`.SAFE`, zips) too.
 
     Under the key `optical`: `(C, H, W)` float32 reflectance by the file's own scale and offset (see `geocr.io.open`). 8-bit files
     are pictures: they give their values, 0 to 255, and `units` says `display`.
@@ -116,11 +120,32 @@ class Sentinel2Scenes(SceneRasters):
         self._given: dict[str, Any] = {"s2_bands": s2_bands, "s2_scale": s2_scale, "s2_offset": s2_offset}
         super().__init__(paths, crs, res, bands, **options)
 
+    def _search(self, folder: Path) -> set[str]:
+        """Rasters and products: a `.SAFE` folder counts once, as does the zip of one by its name."""
+        if folder.suffix.upper() == ".SAFE":
+            return {str(folder)}
+        found = {str(path) for path in folder.glob("*.zip") if product_parts(path.name)}
+        for path in folder.iterdir():
+            if path.is_dir():
+                found |= self._search(path)
+            elif path.suffix.lower() in RASTER_SUFFIXES:
+                found.add(str(path))
+        return found
+
+    def _tags(self, path: str) -> dict[str, str]:
+        product = find_product(path)
+        if product is None:
+            return super()._tags(path)
+        acquired = product.facts.acquired
+        return {} if acquired is None else {"PRODUCT_START_TIME": acquired.isoformat()}
+
     def open_options(self, path: str) -> dict[str, Any]:
         """What `open_scene` must be told about a file: names and scale given by the caller, and 1 for pictures."""
+        options = dict(self._given)
+        if find_product(path) is not None:
+            return options
         with open_raster(path) as source:
             picture = source.dtypes[0] == "uint8"
-        options = dict(self._given)
         if picture and options["s2_scale"] is None:
             options |= {"s2_scale": 1.0, "s2_offset": 0.0}
         return options
@@ -137,13 +162,14 @@ class Sentinel2Scenes(SceneRasters):
             units="display" if scene.scale.dtype == "uint8" else "reflectance",
             source=scene.scale,
             acquired=acquired,
+            vrt=scene.optical.vrt if isinstance(scene.optical, StackReader) else None,
         )
 
     def _make_reader(self, entry: RasterEntry, grid: SceneGrid) -> RasterReader:
         if entry.grid == grid or self.lattice.holds(entry.grid):
-            return RasterReader(entry.path)
+            return RasterReader(entry.raster)
         nodata = entry.source.nodata if isinstance(entry.source, OpticalScale) else None
-        return WarpedReader(entry.path, grid=grid, nodata=nodata)
+        return WarpedReader(entry.raster, grid=grid, nodata=nodata)
 
     def _in_units(self, reader: RasterReader, window: Window, entry: RasterEntry) -> FloatArray:
         if not isinstance(entry.source, OpticalScale):
