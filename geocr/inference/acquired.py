@@ -12,7 +12,9 @@ _DAY = re.compile(r"(?<!\d)(20[1-9]\d)[-:_]?([01]\d)[-:_]?([0-3]\d)")
 
 
 def acquisition_date(scene: Scene) -> date | None:
-    """The day of the Sentinel-2 image by its tags, else by the first date in its file name, or None."""
+    """The day of the Sentinel-2 image by its product, else by its tags, else by the first date in its file name, or None."""
+    if scene.optical_facts.acquired is not None:
+        return scene.optical_facts.acquired.date()
     tags = scene.optical.handle.tags()
     for text in (*(tags.get(key, "") for key in _TAGS), Path(scene.optical.path).name):
         for day in _days_in(text):

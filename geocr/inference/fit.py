@@ -156,9 +156,11 @@ def _optical_misfits(spec: ModelSpec, scene: Scene, allowed: Allowances) -> list
             "it was trained on 8-bit pictures, and a scene is in reflectance: add --stretch MIN,MAX, the reflectances that those pictures "
             "showed as 0 and as 255, or give a checkpoint trained on reflectance"
         )
+    b10_told = allowed.b10 is not None
     if _is_other_level(spec, scene) and not _level_allowed(spec, scene, allowed):
         found.append(_level_misfit(spec, scene))
-    absent = [band for band in spec.optical_in if band not in scene.bands and not (band == "B10" and allowed.b10)]
+        b10_told = b10_told or _lacks_b10(spec, scene)
+    absent = [band for band in spec.optical_in if band not in scene.bands and not (band == "B10" and b10_told)]
     if absent:
         lone = " (or --b10 zero|estimate, what then stands in for it)" if absent == ["B10"] else ""
         found.append(
@@ -266,8 +268,8 @@ def _b10_note(spec: ModelSpec, scene: Scene, choice: B10Choice) -> str:
     if not _lacks_b10(spec, scene):
         why = "the scene has B10" if "B10" in scene.bands else "the model reads no B10"
         return f"--b10 {choice} is not used: {why}."
-    value = "zero" if choice == "zero" else f"{CLEAR_B10:g}, that of clear land"
-    return f"The model reads B10 and the scene has none: it is given {value} everywhere, so cirrus is not told to it."
+    value = "zero" if choice == "zero" else f"that of clear land ({CLEAR_B10:g})"
+    return f"The model reads B10 and the scene has none: everywhere it is given {value}, so that cirrus is not told to it."
 
 
 def _sar_notes(spec: ModelSpec, scene: Scene, allowed: Allowances) -> list[str]:

@@ -1,6 +1,6 @@
 """The day of a scene, and models that read it."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -60,6 +60,12 @@ def scene(path: str = "/data/scene.tif", **tags: str) -> Scene:
 )
 def test_the_day_is_that_of_the_tags_else_of_the_file_name(given: Scene, day: date | None) -> None:
     assert acquisition_date(given) == day
+
+
+def test_the_product_knows_best() -> None:
+    told = scene("/data/S2_2024-05-10.tif", PRODUCT_START_TIME="2020-02-29T10:00:31.024Z")
+    told.optical_facts = OpticalFacts(acquired=datetime(2023, 8, 15, 10, 6, 3, tzinfo=UTC))  # type: ignore[misc]
+    assert acquisition_date(told) == date(2023, 8, 15)
 
 
 @pytest.fixture

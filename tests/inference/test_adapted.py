@@ -10,12 +10,14 @@ import rasterio
 import torch
 
 from geocr.checkpoint import save_checkpoint
+from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
 from geocr.core.bands import L1C_BANDS, L2A_BANDS
 from geocr.core.errors import CheckpointError, InputError
 from geocr.importing.convert import import_checkpoint
 from geocr.inference import run as inference_run
 from geocr.inference.run import predict_scene
+from geocr.io.open import open_scene
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
 from tests.importing.states import random_state
@@ -237,3 +239,40 @@ def test_an_item_lists_the_mask(inputs: dict[str, str], tmp_path: Path) -> None:
     result = predict_scene(inputs["s1"], inputs["s2"], tmp_path / "out.tif", config=config)
     assert result.item is not None
     assert "mask" in json.loads(Path(result.item).read_text())["assets"]
+
+
+@pytest.mark.real_data
+def test_a_model_of_l1c_on_a_real_l2a_scene(real_data: Path, tmp_path: Path) -> None:
+    folder, name = real_data / "terramesh_224", "38D_378R_2_3.tif"
+    path, _ = saved(tmp_path, "fusion_unet", optical_bands=L1C_BANDS, level="L1C", widths=(2,), tile_px=96)
+    s1, s2 = (str(folder / part / name) for part in ("S1RTC", "S2L2A"))
+    with rasterio.open(s2) as dataset:
+        before, transform, crs = dataset.read(), dataset.transform, dataset.crs
+    x, y = transform * (60, 50)
+    drawn = tmp_path / "drawn.wkt"
+    drawn.write_text(f"SRID={crs.to_epsg()};POLYGON(({x} {y}, {x + 900} {y}, {x + 900} {y - 700}, {x} {y - 700}, {x} {y}))")
+    config = PredictConfig(cloud_mask=f"{drawn}+rule", b10="estimate", save_mask=True, checkpoint=path, **SETTINGS)
+    result = predict_scene(s1, s2, tmp_path / "out.tif", config=config, stac=False)
+    assert any("scene is L2A" in note for note in result.summary["notes"])
+    assert result.mask is not None
+    mask = read(result.mask)[0][0]
+    assert mask[50:120, 60:150].all()
+    got = read(result.scene)[0]
+    np.testing.assert_array_equal(got[:, mask != 1], before[:, mask != 1])
+    assert (got[:, mask == 1] != before[:, mask == 1]).any()
+
+
+@pytest.mark.real_data
+def test_the_classification_of_a_real_product_and_polygons_are_one_mask(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "s2_l2a_scene_T33TWM_120m" / "S2A_33TWM_20230818_0_L2A"
+    with rasterio.open(folder / "SCL.tif") as dataset:
+        classes, transform = dataset.read(1), dataset.transform
+    x, y = transform * (100, 100)
+    drawn = tmp_path / "drawn.wkt"
+    drawn.write_text(f"SRID=32633;POLYGON(({x} {y}, {x + 6000} {y}, {x + 6000} {y - 6000}, {x} {y - 6000}, {x} {y}))")
+    scene = open_scene(str(folder / "B02.tif"), s2_bands=("B02",))
+    found = make_cloud_mask(scene, f"scl={folder / 'SCL.tif'}+{drawn}", buffer_m=0).read(scene.grid.window)
+    expected = np.isin(classes, (3, 8, 9, 10))
+    assert 0.3 < expected.mean() < 0.6  # 42.2 % is cloud
+    expected[100:150, 100:150] = True
+    np.testing.assert_array_equal(found, expected)
