@@ -12,7 +12,7 @@ IN_PARALLEL := -n $(JOBS) --dist worksteal
 DEFAULT_TESTS := not slow and not network
 SLOW_TESTS := slow and not network
 
-.PHONY: help install demo test test-latest test-slow lint pytest docs format clean
+.PHONY: help install browser demo test test-latest test-slow lint pytest docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
@@ -29,6 +29,9 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP)  ## make the environment and install geocr with its checks
 
+browser: $(STAMP)  ## a headless Chromium for the tests of pages, where one can be had
+	@.ci/browser $(BIN)/python
+
 demo: $(STAMP)  ## install, make a cloudy scene, remove its clouds, measure, draw the picture
 	$(BIN)/geocr demo --overwrite
 
@@ -38,13 +41,13 @@ lint: $(STAMP)  ## ruff (check and format), mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-pytest: $(STAMP)  ## the default suite with coverage
+pytest: $(STAMP) browser  ## the default suite with coverage
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m '$(DEFAULT_TESTS)' --cov --cov-report=term --cov-report=xml
 
 test: lint  ## install, lint, default suite with coverage: what must pass before a commit
 	@$(MAKE) --no-print-directory pytest
 
-test-slow: $(STAMP)  ## the tests that take minutes, and the examples
+test-slow: $(STAMP) browser  ## the tests that take minutes, and the examples
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m '$(SLOW_TESTS)'
 	for script in examples/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
