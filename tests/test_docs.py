@@ -19,6 +19,8 @@ COMMANDS = (
     "models",
     "info",
     "import-checkpoint",
+    "report",
+    "view",
     "data list",
     "data index",
     "data check",
