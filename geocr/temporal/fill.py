@@ -119,7 +119,7 @@ class DateFill:
             matched = match(other.optical, tile.window)
             matched += border_correction(optical, known, matched, clear, _LIMIT_STDS * match.std)
             np.copyto(optical, matched, where=taken)
-            np.copyto(std, match.std, where=taken)
+            np.copyto(std, match.spread(tile.window), where=taken)
             days[taken] = match.days
             known = known | taken
             left &= ~taken

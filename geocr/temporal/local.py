@@ -57,13 +57,21 @@ def _ridge(
     return ((c * e - b * f) / determinant).astype(np.float32), ((a * f - b * e) / determinant).astype(np.float32)
 
 
-def mean_square(moments: CellMoments, offset: FloatArray, gain: FloatArray) -> NDArray[np.float64]:
-    """Mean of squared residuals over all common clear pixels, `(bands,)`: what correction leaves of unchanged ones, and changed ones whole."""
+def fit_variance(moments: CellMoments, offset: FloatArray, gain: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean squares of what correction leaves over common clear ground, changed pixels whole: ground under cloud changes as well.
+
+    Returns:
+        Over the scene, `(bands,)` float32, and by squares, `(bands, rows, columns)` float32; a square with little common clear
+        ground takes the scene's.
+    """
     of_u, of_uu, of_r, of_ur, of_rr = moments.sums
     a, b = offset.astype(np.float64), gain.astype(np.float64)
     left = of_rr - 2 * a * of_r - 2 * b * of_ur + moments.count * a * a + 2 * a * b * of_u + b * b * of_uu
-    total: NDArray[np.float64] = np.maximum(left, 0).sum(axis=(1, 2)) + moments.outlying
-    return total / max(moments.common_px, 1)
+    squares = np.maximum(left, 0) + moments.outlying
+    overall = squares.sum(axis=(1, 2)) / max(moments.common_px, 1)
+    around = _softened(moments.common[None]) + _PRIOR_PX
+    by_square = (_softened(squares) + _PRIOR_PX * overall[:, None, None]) / around
+    return overall.astype(np.float32), by_square.astype(np.float32)
 
 
 def interpolate_cells(cells: FloatArray, window: Window) -> FloatArray:

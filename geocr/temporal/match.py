@@ -12,7 +12,7 @@ import numpy as np
 
 from geocr.core.types import BoolArray, DatedTile, FloatArray, TileInput, Window
 from geocr.temporal.line import Line, fit_line
-from geocr.temporal.local import fit_local, interpolate_cells, mean_square
+from geocr.temporal.local import fit_local, fit_variance, interpolate_cells
 from geocr.temporal.moments import CELL_PX, CellMoments
 from geocr.temporal.source import DatedSource, clear_pixels
 
@@ -41,6 +41,8 @@ class DateMatch:
     """The same, added to the gain."""
     std: FloatArray
     """`(bands, 1, 1)` float32: root mean square of what is left on common clear ground, change included."""
+    local_variance: FloatArray
+    """The same squared, by squares of 128 pixels."""
     common_px: int
     """Pixels that are clear on both dates."""
 
@@ -51,6 +53,11 @@ class DateMatch:
         bend += interpolate_cells(self.local_offset, window)
         bend += self.gain * optical + self.offset
         return bend
+
+    def spread(self, window: Window) -> FloatArray:
+        """Standard deviation of what `__call__` gives, `(bands, h, w)` float32."""
+        spread: FloatArray = np.sqrt(interpolate_cells(self.local_variance, window))
+        return spread
 
     def describe(self) -> dict[str, Any]:
         """JSON-able facts."""
@@ -90,13 +97,12 @@ def fit_dates(source: DatedSource, *, on_progress: Callable[[str], None] = lambd
     for window in pieces(source.shape):
         tile = source.read(window)
         clear, left = clear_pixels(tile), tile.cloud_mask & tile.valid
-        for place, (line, other) in enumerate(zip(lines, tile.others, strict=True)):
-            sums = moments[place]
+        for line, sums, other in zip(lines, moments, tile.others, strict=True):
             if line is None or sums is None:
                 continue
             other_clear = other.clear
             left &= ~other_clear
-            moments[place] = sums.plus(window, other.optical, tile.optical, clear & other_clear, line)
+            sums.add(window, other.optical, tile.optical, clear & other_clear, line)
         left_px += int(np.count_nonzero(left))
     days = [other.days for other in tile.others]
     matches = (
@@ -151,7 +157,7 @@ def _places(length: int) -> list[tuple[int, int]]:
 
 def _match(days: int, line: Line, moments: CellMoments) -> DateMatch:
     local_offset, local_gain = fit_local(moments, line)
-    rest = mean_square(moments, local_offset, local_gain)
+    overall, local_variance = fit_variance(moments, local_offset, local_gain)
 
     def as_column(values: Any) -> FloatArray:  # noqa: ANN401 - float64 of any shape
         column: FloatArray = np.asarray(values, np.float32).reshape(-1, 1, 1)
@@ -164,6 +170,7 @@ def _match(days: int, line: Line, moments: CellMoments) -> DateMatch:
         centre=as_column(line.centre),
         local_offset=local_offset,
         local_gain=local_gain,
-        std=as_column(np.sqrt(rest)),
+        std=as_column(np.sqrt(overall)),
+        local_variance=local_variance,
         common_px=moments.common_px,
     )

@@ -25,18 +25,23 @@ class CellMoments:
     sums: NDArray[np.float64]
     """`(5, bands, rows, columns)`: of u, u², r, u r and r²."""
     outlying: NDArray[np.float64]
-    """`(bands,)`: of r² over changed pixels."""
-    common_px: int
-    """Pixels that are clear on both dates, changed ones included."""
+    """`(bands, rows, columns)`: of r² over changed pixels."""
+    common: NDArray[np.float64]
+    """`(rows, columns)`: pixels that are clear on both dates, changed ones included."""
+
+    @property
+    def common_px(self) -> int:
+        """Pixels that are clear on both dates."""
+        return int(self.common.sum())
 
     @classmethod
     def empty(cls, shape: tuple[int, int], bands: int) -> Self:
         """Zeros for a scene of `shape` (rows, columns)."""
         cells = -(-shape[0] // CELL_PX), -(-shape[1] // CELL_PX)
-        return cls(count=np.zeros(cells), sums=np.zeros((5, bands, *cells)), outlying=np.zeros(bands), common_px=0)
+        return cls(count=np.zeros(cells), sums=np.zeros((5, bands, *cells)), outlying=np.zeros((bands, *cells)), common=np.zeros(cells))
 
-    def plus(self, window: Window, other: NDArray[Any], scene: NDArray[Any], common: BoolArray, line: Line) -> Self:
-        """These, taken over, and the pixels of one more window, whose first pixel is the corner of a square.
+    def add(self, window: Window, other: NDArray[Any], scene: NDArray[Any], common: BoolArray, line: Line) -> None:
+        """Count the pixels of one more window, whose first pixel is the corner of a square.
 
         Args:
             window: Where; each pixel of the scene is given once.
@@ -45,23 +50,17 @@ class CellMoments:
             common: `(h, w)`, True where both are clear.
             line: Of the date.
         """
+        cells = _cells(window)
         ordinary = common & _ordinary(other, scene, common, line)
-        changed = common & ~ordinary
-        outlying = np.zeros(len(other))
-        self.count[_cells(window)] += _square_sums(ordinary.astype(np.float64))
+        self.count[cells] += _square_sums(ordinary.astype(np.float64))
+        self.common[cells] += _square_sums(common.astype(np.float64))
         for band, (x, y) in enumerate(zip(other, scene, strict=True)):  # one at a time: in float64 all of them would be much
             r = np.where(common, y - (line.gain[band] * x + line.offset[band]), 0.0)
-            outlying[band] = float(r[changed] @ r[changed])
+            self.outlying[(band, *cells)] += _square_sums(np.where(ordinary, 0.0, r * r))
             r[~ordinary] = 0.0
             u = np.where(ordinary, x - line.centre[band], 0.0)
             for place, product in enumerate((u, u * u, r, u * r, r * r)):
-                self.sums[(place, band, *_cells(window))] += _square_sums(product)
-        return type(self)(
-            count=self.count,
-            sums=self.sums,
-            outlying=self.outlying + outlying,
-            common_px=self.common_px + int(np.count_nonzero(common)),
-        )
+                self.sums[(place, band, *cells)] += _square_sums(product)
 
 
 def _ordinary(other: NDArray[Any], scene: NDArray[Any], common: BoolArray, line: Line) -> BoolArray:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from geocr.core.types import BoolArray, FloatArray, Window
 from geocr.temporal.line import Line, fit_line
-from geocr.temporal.local import fit_local, interpolate_cells, mean_square
+from geocr.temporal.local import fit_local, fit_variance, interpolate_cells
 from geocr.temporal.moments import CellMoments
 
 SHAPE = (400, 520)
@@ -28,7 +28,7 @@ def moments_of(other: FloatArray, scene: FloatArray, common: BoolArray, cut: int
     for start in range(0, other.shape[1], cut):
         stop = min(start + cut, other.shape[1])
         window = Window(row=start, col=0, height=stop - start, width=other.shape[2])
-        moments = moments.plus(window, other[:, start:stop], scene[:, start:stop], common[start:stop], line)
+        moments.add(window, other[:, start:stop], scene[:, start:stop], common[start:stop], line)
     return moments, line
 
 
@@ -45,7 +45,7 @@ def test_haze_that_grows_across_the_scene_is_followed() -> None:
     local = line.residual(other, scene) - interpolate_cells(offset, window) - interpolate_cells(gain, window) * u
     before = line.residual(other, scene)
     assert np.sqrt((local**2).mean()) < 0.3 * np.sqrt((before**2).mean())
-    told, left = np.sqrt(mean_square(moments, offset, gain)), np.sqrt((local**2).mean(axis=(1, 2)))
+    told, left = np.sqrt(fit_variance(moments, offset, gain)[0]), np.sqrt((local**2).mean(axis=(1, 2)))
     assert np.all((left < told) & (told < 1.8 * left))  # within a square haze still slopes, which sums do not show
 
 
@@ -71,3 +71,15 @@ def test_sums_do_not_depend_on_how_the_scene_is_cut() -> None:
     np.testing.assert_array_equal(whole.count, cut.count)
     np.testing.assert_allclose(whole.sums, cut.sums, rtol=1e-12, atol=1e-12)
     assert whole.common_px == cut.common_px == common.sum()
+
+
+def test_the_spread_is_told_where_it_is() -> None:
+    rng = np.random.default_rng(0)
+    other = rng.gamma(4.0, 0.03, (1, 512, 512)).astype(np.float32)
+    noise = np.where(np.arange(512) < 256, 0.002, 0.008)
+    scene = (other + noise * rng.standard_normal(other.shape)).astype(np.float32)
+    moments, line = moments_of(other, scene, np.ones((512, 512), bool), 256)
+    overall, by_square = fit_variance(moments, *fit_local(moments, line))
+    assert np.sqrt(overall[0]) == pytest.approx(np.sqrt((0.002**2 + 0.008**2) / 2), rel=0.05)
+    assert np.sqrt(by_square[0, :, 0]) == pytest.approx(np.full(4, 0.002), rel=0.4)
+    assert np.sqrt(by_square[0, :, 3]) == pytest.approx(np.full(4, 0.008), rel=0.1)
