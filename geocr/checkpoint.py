@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from geocr._version import __version__
 from geocr.core.errors import CheckpointError, GeocrError, InputError, OutputWriteError
 from geocr.core.fields import require_fields
+from geocr.core.html import facts_table
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
 from geocr.models.receptive import strip_reach_px
@@ -108,6 +109,21 @@ class Checkpoint:
     """What it says."""
     model: FusionModel
     """The model with its weights, on the CPU, float32, in eval mode."""
+
+    def _repr_html_(self) -> str:
+        """What it is, for notebooks."""
+        spec = self.header.spec
+        rows = [
+            ("model", self.header.model),
+            ("file", self.path),
+            ("parameters", f"{sum(tensor.numel() for tensor in self.model.parameters()):,}"),
+            ("Sentinel-2", f"{spec.level}: {', '.join(spec.optical_in) or 'none'}"),
+            ("Sentinel-1", f"{', '.join(spec.sar_bands)} in {spec.sar_units}" if spec.sar_bands else "none"),
+            ("predicts", ", ".join(spec.optical_out)),
+            ("SHA-256", self.sha256),
+            ("written by", f"geocr {self.header.geocr_version}"),
+        ]
+        return facts_table("Checkpoint", rows)
 
 
 def save_checkpoint(

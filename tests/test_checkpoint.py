@@ -77,6 +77,12 @@ def test_the_header_says_all_that_is_known(model: FusionUNet, saved: Path) -> No
     )
 
 
+def test_it_shows_itself_in_notebooks(saved: Path) -> None:
+    html = load_checkpoint(saved)._repr_html_()
+    assert load_checkpoint(saved).sha256 in html
+    assert "<script" not in html
+
+
 def test_the_hash_is_that_of_the_file(saved: Path) -> None:
     assert load_checkpoint(saved).sha256 == hashlib.sha256(saved.read_bytes()).hexdigest()
 

@@ -202,7 +202,7 @@ def _of_dataset(
         names=tuple(str(band) for band in named.values()),
         variables=tuple(named),
         pixels=join(planes, axis=1),
-        tags=_tags(obj.attrs),
+        tags=_tags(_common([obj[name].attrs for name in named]) | obj.attrs),
     )
 
 
@@ -212,6 +212,12 @@ def _unread(array: xr.DataArray) -> xr.DataArray:
         return array
     sizes = {dim: 1 if str(dim).lower() in TIME_NAMES else LAZY_ROWS if str(dim).lower() in ROW_NAMES else -1 for dim in array.dims}
     return array.chunk(sizes)
+
+
+def _common(several: list[dict[Hashable, Any]]) -> dict[Hashable, Any]:
+    """Attributes that all bands share."""
+    first = several[0]
+    return {key: value for key, value in first.items() if all(str(attrs.get(key)) == str(value) for attrs in several)}
 
 
 def _tags(attrs: dict[Hashable, Any]) -> dict[str, str]:

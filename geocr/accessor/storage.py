@@ -7,6 +7,7 @@ numbers, and the rest in its attributes. Opened with `mask_and_scale=True` it ho
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def storage_of(array: xr.DataArray, *, nodata: float | None = None, inherited: M
         if empty is None and file_type.kind != "f":
             empty = 0.0  # what NaN becomes in counts without a nodata value of their own: as in the products
         if empty is not None:
-            coded["_FillValue"] = file_type.type(empty)
+            coded["_FillValue"] = nan if np.isnan(empty) else file_type.type(empty)
     return Storage(
         dtype=str(file_type),
         nodata=_fitting(empty, file_type, as_unsigned=as_unsigned),
@@ -124,8 +125,10 @@ def _nodata(array: xr.DataArray, coded: Mapping[str, Any], inherited: Mapping[Ha
 
 def _fitting(nodata: float | None, dtype: "np.dtype[Any]", *, as_unsigned: bool) -> float | None:
     """Nodata as the file's type can hold it: None when it cannot, and then no pixel is it."""
-    if nodata is None or dtype.kind == "f":
-        return nodata
+    if nodata is None:
+        return None
+    if dtype.kind == "f":
+        return nan if np.isnan(nodata) else nodata  # one object for all: NaN equals nothing else, and bands are compared
     if as_unsigned and nodata < 0:
         nodata += 2.0 ** (8 * dtype.itemsize)
     info = np.iinfo(dtype)

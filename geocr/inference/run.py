@@ -11,6 +11,7 @@ import rasterio
 
 from geocr.clouds.selection import mask_files
 from geocr.config import PredictConfig
+from geocr.core.html import facts_table
 from geocr.core.memory import release_freed_memory, share_one_heap
 from geocr.inference.item import write_item
 from geocr.inference.outputs import OutputPaths, clear_away, place_outputs, publish, require_space, require_writable
@@ -48,6 +49,18 @@ class PredictResult:
     """The cloud mask that was used, when asked for."""
     source_days: Path | str | None = None
     """Days from the scene to each pixel's source, when other dates were borrowed from."""
+
+    def _repr_html_(self) -> str:
+        """Files and summary, for notebooks."""
+        files = {"scene": self.scene, "provenance": self.provenance, "standard deviation": self.std, "source days": self.source_days}
+        files |= {"cloud mask": self.mask, "STAC item": self.item}
+        summary, pixels = self.summary, self.summary["pixels"]
+        total = max(1, sum(pixels.values()))
+        shares = ", ".join(f"{kind.replace('_', ' ')} {count / total:.1%}" for kind, count in pixels.items() if count)
+        rows = [(name, str(path)) for name, path in files.items() if path is not None]
+        rows += [("method", str(summary["method"])), ("bands", ", ".join(summary["bands"]))]
+        rows += [("under cloud", f"{summary['cloud_share']:.1%}"), ("pixels", shares), ("seconds", f"{summary['seconds']:g}")]
+        return facts_table("Result of predict_scene", rows, notes=summary["notes"])
 
 
 def plan_run(
