@@ -7,6 +7,7 @@ exposed); opening one costs a millisecond. A reader pickles as its path, so it t
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import unescape
@@ -30,6 +31,9 @@ GDAL_OPTIONS: dict[str, Any] = {
 
 
 _SOURCE_FILE = re.compile(r"<SourceFilename[^>]*>([^<]+)</SourceFilename>")
+
+
+_SERVERS = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
 
 
 def absolute_path(path: str) -> str:
@@ -65,9 +69,12 @@ def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - G
     if not is_remote(path) and not path.startswith(("/vsi", "<")) and not Path(path).exists():
         raise RasterNotFoundError(f"input rasters must exist; there is nothing at {path}; check the path (working directory: {Path.cwd()})")
     try:
-        if is_remote(path):
+        if is_remote(path) or _joins_remote(path):
             with rasterio.Env(**gdal_options()):  # an open file keeps what it was opened with, in every thread
-                return rasterio.open(gdal_name(path), **options)
+                opened = rasterio.open(gdal_name(path), **options)
+                if path.startswith("<"):
+                    _open_joined(opened)
+                return opened
         return rasterio.open(path, **options)
     except RasterioIOError as error:
         if is_remote(path) and not path.startswith("<"):
@@ -75,6 +82,26 @@ def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - G
         raise RasterReadError(
             f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {spoken_path(path)} is not: {error}"
         ) from error
+
+
+def _joins_remote(path: str) -> bool:
+    """Whether the XML of a VRT names files on servers."""
+    return path.startswith("<") and any(f">{scheme}" in path or f"gt;{scheme}" in path for scheme in _SERVERS)
+
+
+def _urls_in(path: str) -> list[str]:
+    """The URL that a path is, or those that the XML of a VRT joins."""
+    if not path.startswith("<"):
+        return [path] if is_remote(path) else []
+    files = dict.fromkeys(unescape(file) for file in _SOURCE_FILE.findall(path))
+    return [file.replace("/vsicurl/", "", 1).replace("/vsis3/", "s3://", 1) for file in files if file.startswith(("/vsicurl/", "/vsis3/"))]
+
+
+def _open_joined(opened: DatasetReader) -> None:
+    """Read a pixel of each band: a VRT opens the files behind it late, and they keep the settings of that moment."""
+    for index in opened.indexes:
+        with suppress(RasterioError):  # a damaged corner is for the one who reads it
+            opened.read(index, window=((0, 1), (0, 1)))
 
 
 class RasterReader:
@@ -131,15 +158,14 @@ class RasterReader:
 
     def _require_reachable(self, cause: BaseException) -> None:
         """Raise when a read failed because the server is out of reach: that is no damage, and must not be taken as nodata."""
-        if not is_remote(self.path):
-            return
-        try:
-            remote_facts(self.path)
-        except (RemoteReadError, RasterNotFoundError) as error:
-            raise RemoteReadError(
-                f"inputs must stay readable during a run; reading {spoken_path(self.path)} failed ({cause}): {error}; "
-                f"run the same command again to go on from the finished rows"
-            ) from error
+        for url in _urls_in(self.path):
+            try:
+                remote_facts(url)
+            except (RemoteReadError, RasterNotFoundError) as error:
+                raise RemoteReadError(
+                    f"inputs must stay readable during a run; reading {spoken_path(self.path)} failed ({cause}): {error}; "
+                    f"run the same command again to go on from the finished rows"
+                ) from error
 
     def sample(self, indexes: Sequence[int], *, chips: int = 16, size: int = 64, on_error: OnError = "stop") -> NumberArray:
         """Pixels of small chips spread evenly over the raster, flattened to `(band, n)`.

@@ -12,18 +12,15 @@ control points instead, in fixed blocks (`sar_gcps.py`).
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import product
 from math import ceil, hypot, inf
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
@@ -31,7 +28,7 @@ from rasterio.warp import transform as transform_points
 from geocr.core.types import FloatArray, NumberArray, Window
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader, open_raster
-from geocr.io.remote import gdal_name, gdal_options, is_remote
+from geocr.io.remote import gdal_name
 from geocr.io.sar_border import BORDER_REACH_PX, border_noise, dark_pixels
 from geocr.io.sar_gcps import GCP_BLOCK_PX, gcp_warp_vrt
 from geocr.radiometry.sar import SarUnits, power_to_db
@@ -84,10 +81,9 @@ class SarReader(RasterReader):
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
             values = _power_vrt(source, gdal_name(self.path), self.indexes, self.units, self.grid)
-            remote = is_remote(self.path) or (self.path.startswith("<") and "/vsi" in self.path)
             if self.by_gcps:
-                return _open_power(gcp_warp_vrt(source, self.grid, values, len(self.indexes)), remote=remote)
-            power = _open_power(values, remote=remote)
+                return open_raster(gcp_warp_vrt(source, self.grid, values, len(self.indexes)))
+            power = open_raster(values)
         if (power.crs, power.transform, power.shape) == (self.grid.crs, self.grid.transform, self.grid.shape):
             return power  # it lies on the scene's pixels already
         scale_y, scale_x = kernel_scale(power, self.grid)
@@ -150,17 +146,6 @@ def _shared(one: Window, other: Window) -> Window:
     """What two overlapping windows share."""
     row, col = max(one.row, other.row), max(one.col, other.col)
     return Window(row=row, col=col, height=min(one.row_stop, other.row_stop) - row, width=min(one.col_stop, other.col_stop) - col)
-
-
-def _open_power(vrt: str, *, remote: bool) -> DatasetReader:
-    """Open the VRT; a remote source behind it at once, since an open file keeps the settings it was opened with, and a VRT opens late."""
-    if not remote:
-        return open_raster(vrt)
-    with rasterio.Env(**gdal_options()):
-        power = open_raster(vrt)
-        with suppress(RasterioError):  # a damaged corner is for the one who reads it
-            power.read(1, window=((0, 1), (0, 1)))
-    return power
 
 
 def kernel_scale(source: DatasetReader, grid: SceneGrid) -> tuple[float, float]:
