@@ -110,7 +110,7 @@ class NetworkPredictor:
             out = self.model(*arguments)
             mean = view.undo(out.mean).float().cpu()
             variance = None if out.variance is None else view.undo(out.variance).float().cpu()
-        normalizer = self.model.spec.normalizer
+        normalizer = self.model.spec.reflectance_normalizer
         means = torch.from_numpy(normalizer.mean_to_reflectance(mean.numpy()))
         if variance is None:
             return [Prediction(mean) for mean in means]
@@ -132,7 +132,7 @@ def network_input(spec: ModelSpec, samples: Sequence[FusionSample]) -> NetworkIn
     dates = torch.tensor([sample["meta"]["days"] for sample in samples], dtype=torch.float32) if spec.needs_dates else None
     return NetworkInput(
         sar=torch.from_numpy(spec.normalizer.sar_to_network(sar)),
-        cloudy=torch.from_numpy(spec.normalizer.optical_to_network(cloudy)),
+        cloudy=torch.from_numpy(spec.reflectance_normalizer.optical_to_network(cloudy)),
         cloud_mask=mask,
         dates=dates,
     )

@@ -46,7 +46,7 @@ class PortableModel(nn.Module):
     def __init__(self, model: FusionModel) -> None:
         super().__init__()
         self.model = model
-        normalizer = model.spec.normalizer
+        normalizer = model.spec.reflectance_normalizer
         low, high = torch.tensor(normalizer.sar_clip, dtype=torch.float32).reshape(-1, 2, 1, 1).unbind(1)
         self.register_buffer("low", low)
         self.register_buffer("high", high)
@@ -64,14 +64,14 @@ class PortableModel(nn.Module):
         one = given[0]
         empty = one.new_zeros(*one.shape[:2], 0, *one.shape[3:])
         sar = self._sar(by_name["sar"]) if "sar" in by_name else empty
-        cloudy = _optical(by_name["cloudy"], spec.normalizer) if "cloudy" in by_name else empty
+        cloudy = _optical(by_name["cloudy"], spec.reflectance_normalizer) if "cloudy" in by_name else empty
         out: FusionOutput = self.model(sar, cloudy, by_name.get("cloud_mask"), by_name.get("dates"))
-        mean = (out.mean - spec.normalizer.optical_offset) / spec.normalizer.optical_scale
-        return (mean,) if out.variance is None else (mean, out.variance / spec.normalizer.optical_scale**2)
+        mean = (out.mean - spec.reflectance_normalizer.optical_offset) / spec.reflectance_normalizer.optical_scale
+        return (mean,) if out.variance is None else (mean, out.variance / spec.reflectance_normalizer.optical_scale**2)
 
     def _sar(self, sar: Tensor) -> Tensor:
         """As `Normalizer.sar_to_network`."""
-        normalizer = self.model.spec.normalizer
+        normalizer = self.model.spec.reflectance_normalizer
         start, stop = normalizer.sar_range
         scaled = (torch.minimum(torch.maximum(sar, self.low), self.high) - self.low) / (self.high - self.low) * (stop - start) + start
         return torch.where(_finite(sar), scaled, normalizer.sar_fill)

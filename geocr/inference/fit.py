@@ -11,7 +11,7 @@ from geocr.core.bands import L2A_BANDS, is_l1c
 from geocr.core.errors import CheckpointError, InputError
 from geocr.inference.acquired import acquisition_date
 from geocr.io.scene import Scene
-from geocr.models.spec import DATE_EPOCH, ModelSpec
+from geocr.models.spec import BASELINE_OFFSET, DATE_EPOCH, ModelSpec
 from geocr.radiometry.normalize import DISPLAY_RANGE, Normalizer
 
 B10Choice: TypeAlias = Literal["zero", "estimate"]
@@ -23,8 +23,6 @@ CLEAR_B10 = 0.0013
 """Reflectance of clear land in B10 at the top of the atmosphere: median of 14 clear Level-1C images (SEN12MS-CR and Sen1Floods11), whose
 own medians lie between 0.0008 and 0.0038. Of 14 cloudy images of SEN12MS-CR some reach 0.035 (high cloud) and others stay at 0.001 (low cloud):
 the other bands do not tell which, so that a constant is all that can be estimated honestly."""
-BASELINE_OFFSET = 0.1
-"""What is left in reflectances from products of baseline 04.00 and later whose add-offset (-1000 of 10,000) was not applied."""
 
 _UNIT_WORDS = {"db": "dB", "display": "display values"}
 _LEVEL_WORDS = {"L1C": "the top of the atmosphere", "L2A": "the ground"}
@@ -217,11 +215,9 @@ def _date_misfits(spec: ModelSpec, scene: Scene) -> list[str]:
 
 
 def _adapted_normalizer(spec: ModelSpec, allowed: Allowances) -> Normalizer:
-    normalizer = spec.normalizer
+    normalizer = spec.reflectance_normalizer
     if allowed.stretch is not None:
         normalizer = normalizer.of_optical(*_to_display(allowed.stretch))
-    if spec.optical_offset == "left_in":
-        normalizer = normalizer.of_optical(1.0, BASELINE_OFFSET)
     if allowed.s1_stretch is not None:
         normalizer = normalizer.of_sar(*_to_display(allowed.s1_stretch))
     return normalizer

@@ -22,6 +22,8 @@ TrainedRadiometry: TypeAlias = Literal["sigma0", "gamma0", "unknown"]
 OffsetConvention: TypeAlias = Literal["applied", "left_in"]
 """Reflectances of the training data: DN times scale plus the product's add-offset (products before baseline 04.00 have none), or DN over 10,000
 of later products as they are, which is 0.1 too high."""
+BASELINE_OFFSET = 0.1
+"""What is left in reflectances from products of baseline 04.00 and later whose add-offset (-1000 of 10,000) was not applied."""
 TRAINING_FACTS = ("sar_radiometry", "optical_offset")
 """Fields of a spec that training decides, and no argument of a model."""
 DATE_EPOCH = date(2014, 4, 3)
@@ -94,6 +96,8 @@ class ModelSpec:
             raise InputError(
                 f"the normaliser must clip each Sentinel-1 band of its model: {len(self.normalizer.sar_clip)} ranges, bands {self.sar_bands}"
             )
+        if self.optical_units == "display" and self.optical_offset != "applied":
+            raise InputError("pictures have no add-offset: a model with optical_units='display' must have optical_offset='applied'")
         self._check_sizes()
 
     def _check_sizes(self) -> None:
@@ -108,6 +112,11 @@ class ModelSpec:
         if self.receptive_radius_px is not None and self.receptive_radius_px < 0:
             raise InputError(f"a receptive radius is at least 0, or None for the whole tile, got {self.receptive_radius_px}")
         self.tile_spec()
+
+    @property
+    def reflectance_normalizer(self) -> Normalizer:
+        """Reflectance with its add-offset applied, as scenes are read, to units of the network and back."""
+        return self.normalizer if self.optical_offset == "applied" else self.normalizer.of_optical(1.0, BASELINE_OFFSET)
 
     @property
     def halo_px(self) -> int:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from geocr.core.bands import L1C_BANDS, L2A_BANDS
 from geocr.core.errors import CheckpointError, InputError
-from geocr.inference.fit import BASELINE_OFFSET, CLEAR_B10, Allowances, fit_model, require_fit, scene_level
+from geocr.inference.fit import CLEAR_B10, Allowances, fit_model, require_fit, scene_level
 from geocr.io.facts import OpticalFacts, SarFacts, SarRadiometry
 from geocr.io.scene import Scene
 from geocr.models.pix2pix import Pix2Pix
-from geocr.models.spec import ModelSpec
+from geocr.models.spec import BASELINE_OFFSET, ModelSpec
 from geocr.models.unet import FusionUNet
 from geocr.radiometry.normalize import Normalizer
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from geocr.core.bands import L1C_BANDS, L2A_BANDS
@@ -93,3 +94,16 @@ def test_tiles_that_are_all_halo_are_refused() -> None:
 def test_contracts_no_scene_could_meet_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(SPEC, **change)  # type: ignore[arg-type]
+
+
+def test_an_offset_left_in_is_the_reflectance_normalisers_to_add() -> None:
+    left = replace(SPEC, optical_offset="left_in")
+    assert SPEC.reflectance_normalizer is SPEC.normalizer
+    values = np.linspace(0, 0.5, 12, dtype=np.float32).reshape(1, 3, 4)
+    np.testing.assert_allclose(
+        left.reflectance_normalizer.optical_to_network(values), SPEC.normalizer.optical_to_network(values + np.float32(0.1)), atol=1e-6
+    )
+    with pytest.raises(InputError, match="pictures have no add-offset"):
+        replace(left, optical_units="display")
+    with pytest.raises(InputError, match="sar_radiometry of a model must be one of sigma0, gamma0, unknown"):
+        replace(SPEC, sar_radiometry="beta0")
