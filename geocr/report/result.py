@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rasterio.io import DatasetReader
 from geocr.config import PredictConfig
 from geocr.core.errors import GeocrError, GeoreferenceError, InputError, RasterNotFoundError
 from geocr.io.open import open_scene
-from geocr.io.raster import absolute_path, open_raster
+from geocr.io.raster import RasterReader, absolute_path, open_raster
 from geocr.io.remote import is_remote
 from geocr.report.rendering import band_names
 
@@ -25,10 +26,14 @@ by line, and a cache that holds no row of blocks would have each decoded for eve
 class Before:
     """The cloudy scene on the result's grid."""
 
-    path: str
-    """What GDAL opens: a file, a URL, or the XML of a VRT where a product is several files."""
+    reader: RasterReader
+    """Of a file, or of a product that is several."""
     bands: tuple[str | None, ...]
     """Canonical names of its bands, in its order."""
+
+    def open(self) -> DatasetReader:
+        """The scene, open for the caller alone, who closes it."""
+        return copy(self.reader).handle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,22 +122,11 @@ def find_result(scene: str, s2: str | None = None) -> ResultFiles:
 @contextmanager
 def open_result(files: ResultFiles) -> Iterator[OpenResult]:
     """Open the rasters of a run for one thread; closed when the block ends."""
-    opened: list[DatasetReader] = []
-
-    def open_one(path: str | None) -> DatasetReader | None:
-        if path is None:
-            return None
-        opened.append(open_raster(path))
-        return opened[-1]
-
-    try:
-        scene, provenance = open_raster(files.scene), open_raster(files.provenance)
-        opened += [scene, provenance]
-        before = open_one(files.before.path if files.before is not None else None)
-        yield OpenResult(files=files, scene=scene, provenance=provenance, std=open_one(files.std), before=before)
-    finally:
-        for dataset in opened:
-            dataset.close()
+    with ExitStack() as stack:
+        scene, provenance = (stack.enter_context(open_raster(path)) for path in (files.scene, files.provenance))
+        std = stack.enter_context(open_raster(files.std)) if files.std is not None else None
+        before = stack.enter_context(files.before.open()) if files.before is not None else None
+        yield OpenResult(files=files, scene=scene, provenance=provenance, std=std, before=before)
 
 
 def beside(scene: str, ending: str) -> str:
@@ -194,7 +188,7 @@ def _open_before(s2: str, tags: dict[str, str], dataset: DatasetReader) -> Befor
     )
     _require_same_grid(dataset, scene.optical.handle, s2)
     named = dict(zip(scene.indexes, scene.bands, strict=True))
-    return Before(path=scene.optical.path, bands=tuple(named.get(index) for index in range(1, scene.optical.handle.count + 1)))
+    return Before(reader=scene.optical, bands=tuple(named.get(index) for index in range(1, scene.optical.handle.count + 1)))
 
 
 def _require_same_grid(expected: DatasetReader, got: DatasetReader, path: str) -> None:

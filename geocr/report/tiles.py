@@ -5,7 +5,7 @@ Tiles at the right and lower edge are as small as what is left.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Literal, get_args
@@ -67,8 +67,8 @@ class SceneTiles:
             self.classes: tuple[ProvenanceClass, ...] = provenance_classes(result.provenance)
             self.palette: Palette = palette_of(pixels, std_range(pixels.std) if pixels.std is not None else 1.0)
         self._draw: dict[str, Callable[[DatasetReader, tuple[Window, tuple[int, int]]], ByteArray]] = {
-            "after": self._photograph,
-            "before": self._photograph,
+            "after": self._after,
+            "before": self._before,
             "provenance": self._provenance,
             "std": self._std,
         }
@@ -76,14 +76,14 @@ class SceneTiles:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """What there is to show."""
-        return tuple(layer for layer in LAYERS if self._path(layer) is not None)
+        return tuple(layer for layer in LAYERS if self._has(layer))
 
     @property
     def slow_layers(self) -> tuple[Layer, ...]:
         """Rasters without overviews: their tiles take longer the more of the scene they show."""
         slow: list[Layer] = []
         for layer in self.layers:
-            with open_raster(self._path(layer) or "") as dataset:
+            with self._open(layer) as dataset:
                 if max(dataset.shape) > 2 * TILE_PX and not dataset.overviews(1):
                     slow.append(layer)
         return tuple(slow)
@@ -100,19 +100,24 @@ class SceneTiles:
             RasterReadError: When the raster cannot be read.
         """
         place = self._place(level, row, col)
-        path = self._path(layer)
-        if place is None or path is None:
+        if place is None or not self._has(layer):
             return None
-        with rasterio.Env(**READ_OPTIONS), open_raster(path) as dataset:
+        with rasterio.Env(**READ_OPTIONS), self._open(layer) as dataset:
             pixels = self._draw[layer](dataset, place)
         stream = BytesIO()
         Image.fromarray(pixels).save(stream, format="PNG", compress_level=1)
         return stream.getvalue()
 
-    def _path(self, layer: str) -> str | None:
+    def _has(self, layer: str) -> bool:
+        optional = {"before": self.files.before, "std": self.files.std}
+        return layer in LAYERS and (layer not in optional or optional[layer] is not None)
+
+    def _open(self, layer: str) -> DatasetReader:
+        """A layer that there is, open for the caller alone."""
         files = self.files
-        before = files.before.path if files.before is not None else None
-        return {"after": files.scene, "before": before, "provenance": files.provenance, "std": files.std}.get(layer)
+        if layer == "before" and files.before is not None:
+            return files.before.open()
+        return open_raster({"after": files.scene, "provenance": files.provenance}.get(layer) or files.std or "")
 
     def _place(self, level: int, row: int, col: int) -> tuple[Window, tuple[int, int]] | None:
         """The scene's pixels that a tile shows, and its size."""
@@ -124,10 +129,13 @@ class SceneTiles:
             return None
         return Window(row=row * side, col=col * side, height=height, width=width), (-(-height >> level), -(-width >> level))
 
-    def _photograph(self, dataset: DatasetReader, place: tuple[Window, tuple[int, int]]) -> ByteArray:
-        names = band_names(dataset)
-        if self.files.before is not None and dataset.name == self.files.before.path:
-            names = self.files.before.bands
+    def _after(self, dataset: DatasetReader, place: tuple[Window, tuple[int, int]]) -> ByteArray:
+        return self._photograph(dataset, place, band_names(dataset))
+
+    def _before(self, dataset: DatasetReader, place: tuple[Window, tuple[int, int]]) -> ByteArray:
+        return self._photograph(dataset, place, self.files.before.bands if self.files.before is not None else ())
+
+    def _photograph(self, dataset: DatasetReader, place: tuple[Window, tuple[int, int]], names: Sequence[str | None]) -> ByteArray:
         bands = same_bands(rgb_indexes(self.bands), self.bands, names)
         pixels, hidden = read_part(dataset, bands, place, "average")
         values: FloatArray = pixels.astype(np.float32)

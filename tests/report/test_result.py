@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 import rasterio
 
+from geocr.config import PredictConfig
 from geocr.core.errors import GeoreferenceError, InputError, RasterNotFoundError
+from geocr.inference.run import predict_scene
+from geocr.report.cells import count_cells
+from geocr.report.classes import provenance_classes
+from geocr.report.html import write_report
+from geocr.report.rendering import rgb_indexes, same_bands
 from geocr.report.result import beside, find_result, open_result, settings_of
+from geocr.report.sample import sample_pixels
+from geocr.report.tiles import SceneTiles
+from tests.data_makers.products import write_safe
+from tests.inference.test_products_run import PRODUCT, Grey, cloud_file
 from tests.report.runs import BANDS, make_run
 from tests.scenes import TRANSFORM, write_raster
 
@@ -23,7 +33,7 @@ def test_everything_beside_the_scene_is_found(tmp_path: Path) -> None:
     assert (files.scene, files.provenance) == (run.scene, str(run.beside("_provenance.tif")))
     assert files.std == str(run.beside("_std.tif"))
     assert files.before is not None
-    assert files.before.path == run.s2
+    assert files.before.reader.path == run.s2
     assert files.before.bands == BANDS
     assert files.missing == ()
     with open_result(files) as result:
@@ -103,3 +113,27 @@ def test_tags_that_are_no_json_are_no_settings() -> None:
     assert settings_of({"GEOCR_PARAMETERS": "{"}) == {}
     assert settings_of({"GEOCR_PARAMETERS": "[1]"}) == {}
     assert settings_of({"GEOCR_PARAMETERS": '{"later": 1, "seed": 3}'}) == {"seed": 3, "later": 1}
+
+
+@pytest.mark.parametrize("config", [PredictConfig(), PredictConfig(resolution_m=20), PredictConfig(s2_bands=("B08", "B03", "B02", "B04"))])
+def test_a_product_of_several_files_is_the_scene_before(tmp_path: Path, config: PredictConfig) -> None:
+    safe = write_safe(tmp_path, PRODUCT)
+    mask = cloud_file(tmp_path, (120, 132))
+    config = config.model_copy(update={"cloud_mask": mask, "mask_buffer_px": 0})
+    out = predict_scene(None, str(safe), tmp_path / "clear.tif", config=config, reconstructor=Grey()).scene
+    files = find_result(str(out), str(safe))
+    assert files.before is not None
+    with open_result(files) as result:
+        sample = sample_pixels(result, count_cells(result), provenance_classes(result.provenance))
+        assert sample.unchanged is not None
+        assert sample.unchanged[0] == sample.unchanged[1] > 100
+        bands = rgb_indexes(result.bands)
+        assert result.before is not None
+        theirs = same_bands(bands, result.bands, files.before.bands)
+        seen = result.provenance.read(1) == 1
+        np.testing.assert_array_equal(result.scene.read(bands)[:, seen], result.before.read(theirs)[:, seen])
+    text = write_report(files, tmp_path / "report.html").read_text()
+    assert "Before: the cloudy input" in text
+    tiles = SceneTiles(files)
+    assert "before" in tiles.layers
+    assert tiles.tile("before", 0, 0, 0) != tiles.tile("after", 0, 0, 0)
