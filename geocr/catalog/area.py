@@ -62,7 +62,9 @@ class SearchArea:
         if east - west <= 180:
             return ((west, south, east, north),)
         parts = shapely.get_parts(self.geometry)
-        sides = [[part for part in parts if (part.centroid.x < 0) == negative] for negative in (False, True)]  # west of the antimeridian first
+        sides = [
+            [part for part in parts if (part.centroid.x < 0) == negative] for negative in (False, True)
+        ]  # west of the antimeridian first
         return tuple(shapely.unary_union(side).bounds for side in sides if side)
 
 

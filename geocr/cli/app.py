@@ -23,6 +23,9 @@ app = typer.Typer(
 for _module, _name in (
     ("predict_scene", "predict-scene"),
     ("predict_batch", "predict-batch"),
+    ("search", "search"),
+    ("fetch", "fetch"),
+    ("composite", "composite"),
     ("demo", "demo"),
     ("report", "report"),
     ("view", "view"),

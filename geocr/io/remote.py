@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from geocr.core.errors import InputError, OutputWriteError, RasterNotFoundError, RemoteReadError
+from geocr.io.signing import signed
 
 _GDAL_PREFIXES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "http": "/vsicurl/", "https": "/vsicurl/"}
 ATTEMPTS = 5
@@ -43,12 +44,19 @@ def is_object(path: str | Path) -> bool:
 
 
 def gdal_name(path: str) -> str:
-    """A path as GDAL itself names it, so that it works inside a VRT too: `s3://b/k` is `/vsis3/b/k`; local paths stay as they are."""
+    """A path as GDAL itself names it, so that it works inside a VRT too: `s3://b/k` is `/vsis3/b/k`; local paths stay as they are.
+
+    Addresses of Planetary Computer are signed: the name then holds a token, which is good for less than an hour.
+
+    Raises:
+        InputError: When an address must be signed, and what signs it is not installed.
+        RemoteReadError: When no token is given out.
+    """
     scheme, separator, rest = path.partition("://")
     prefix = _GDAL_PREFIXES.get(scheme.lower()) if separator else None
     if prefix is None:
         return path
-    return prefix + (path if prefix == "/vsicurl/" else rest)
+    return prefix + (signed(path) if prefix == "/vsicurl/" else rest)
 
 
 def endpoint_url() -> str | None:
