@@ -13,6 +13,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = (
     "predict-scene",
     "predict-batch",
+    "search",
+    "fetch",
     "composite",
     "demo",
     "doctor",
