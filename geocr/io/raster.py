@@ -7,7 +7,6 @@ exposed); opening one costs a millisecond. A reader pickles as its path, so it t
 import re
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import unescape
@@ -45,8 +44,17 @@ def spoken_path(path: str) -> str:
     """A path as messages say it: of the XML of a VRT the files that it joins."""
     if not path.startswith("<"):
         return path
-    files = list(dict.fromkeys(_SOURCE_FILE.findall(path)))
-    return ", ".join(unescape(file) for file in files[:3]) + (" ..." if len(files) > 3 else "") or "a VRT"
+    files = joined_files(path)
+    return ", ".join(files[:3]) + (" ..." if len(files) > 3 else "") or "a VRT"
+
+
+def joined_files(path: str) -> list[str]:
+    """The files that the XML of a VRT joins, as GDAL names them, each once; those of VRTs within it too."""
+    files: dict[str, None] = {}
+    for text in _SOURCE_FILE.findall(path):
+        name = unescape(text)
+        files |= dict.fromkeys(joined_files(name)) if name.startswith("<") else {name: None}
+    return list(files)
 
 
 def rasterio_window(window: Window) -> RasterioWindow:
@@ -66,14 +74,18 @@ def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - G
         RasterReadError: When it exists and GDAL cannot read it as a raster.
         RemoteReadError: When a URL cannot be fetched.
     """
-    if not is_remote(path) and not path.startswith(("/vsi", "<")) and not Path(path).exists():
-        raise RasterNotFoundError(f"input rasters must exist; there is nothing at {path}; check the path (working directory: {Path.cwd()})")
+    for file in joined_files(path) if path.startswith("<") else [path]:  # GDAL reads a VRT whose files are gone as nodata
+        is_file = file == path or Path(file).is_absolute()  # else GDAL's name of a part of one
+        if is_file and not is_remote(file) and not file.startswith("/vsi") and not Path(file).exists():
+            raise RasterNotFoundError(
+                f"input rasters must exist; there is nothing at {file}; check the path (working directory: {Path.cwd()})"
+            )
     try:
         if is_remote(path) or _joins_remote(path):
             with rasterio.Env(**gdal_options()):  # an open file keeps what it was opened with, in every thread
                 opened = rasterio.open(gdal_name(path), **options)
                 if path.startswith("<"):
-                    _open_joined(opened)
+                    _open_joined(opened, path)
                 return opened
         return rasterio.open(path, **options)
     except RasterioIOError as error:
@@ -93,15 +105,23 @@ def _urls_in(path: str) -> list[str]:
     """The URL that a path is, or those that the XML of a VRT joins."""
     if not path.startswith("<"):
         return [path] if is_remote(path) else []
-    files = dict.fromkeys(unescape(file) for file in _SOURCE_FILE.findall(path))
-    return [file.replace("/vsicurl/", "", 1).replace("/vsis3/", "s3://", 1) for file in files if file.startswith(("/vsicurl/", "/vsis3/"))]
+    servers = ("/vsicurl/", "/vsis3/")
+    return [file.replace("/vsicurl/", "", 1).replace("/vsis3/", "s3://", 1) for file in joined_files(path) if file.startswith(servers)]
 
 
-def _open_joined(opened: DatasetReader) -> None:
-    """Read a pixel of each band: a VRT opens the files behind it late, and they keep the settings of that moment."""
+def _open_joined(opened: DatasetReader, path: str) -> None:
+    """Read a pixel of each band: a VRT opens the files behind it late, and they keep the settings of that moment.
+
+    Raises:
+        RemoteReadError: When a server is out of reach; GDAL would give nodata for its file from then on.
+        RasterNotFoundError: When a file is not there.
+    """
     for index in opened.indexes:
-        with suppress(RasterioError):  # a damaged corner is for the one who reads it
+        try:
             opened.read(index, window=((0, 1), (0, 1)))
+        except RasterioError:  # a damaged corner is for the one who reads it
+            for url in _urls_in(path):
+                remote_facts(url)
 
 
 class RasterReader:

@@ -79,6 +79,15 @@ def test_a_folder_and_an_archive_with_a_pair(tmp_path: Path, s2: str, db: FloatA
     assert scene.sar_facts.files == (str(archive),)
 
 
+def test_a_half_that_is_gone_is_no_nodata(tmp_path: Path, s2: str, db: FloatArray) -> None:
+    """As on a worker that does not see the file; GDAL by itself would read nodata."""
+    pair = write_pair(tmp_path / "pair", db)
+    scene = open_scene(s2, ",".join(pair), on_error="nodata")
+    Path(pair[1]).unlink()
+    with pytest.raises(RasterNotFoundError, match=r"nothing at .*s1_vh\.tif"):
+        scene.read_sar(WHOLE)
+
+
 def test_a_pair_on_two_grids_is_refused(tmp_path: Path, s2: str, db: FloatArray) -> None:
     vv = write_raster(tmp_path / "a_vv.tif", db[:1])
     vh = write_raster(tmp_path / "a_vh.tif", db[1:], transform=TRANSFORM * Affine.translation(1, 0))

@@ -96,7 +96,11 @@ def test_a_pair_whose_server_goes_away_is_no_damage(tmp_path: Path, store: Store
     s2 = write_raster(tmp_path / "s2.tif", np.full((1, 900, 900), 1500, np.uint16), descriptions=("B02",))
     large = np.random.default_rng(0).normal(-12, 3, (2, 900, 900)).astype(np.float32)
     urls = [store.put(file, f"pair/{file.name}") for file in halves(tmp_path, large)]
-    scene = open_scene(s2, ",".join(urls), s1_units="db", on_error="nodata")
+    opened, unopened = (open_scene(s2, ",".join(urls), s1_units="db", on_error="nodata") for _ in range(2))
+    opened.read_sar(Window(row=0, col=0, height=2, width=2))
     store.stop()
+    far = Window(row=860, col=800, height=16, width=16)
     with pytest.raises(RemoteReadError, match=r"must stay readable during a run; reading /vsis3/.*vv\.tif"):
-        scene.read_sar(Window(row=860, col=800, height=16, width=16))
+        opened.read_sar(far)
+    with pytest.raises(RemoteReadError, match=r"vv\.tif"):  # as on a worker that begins then
+        unopened.read_sar(far)
