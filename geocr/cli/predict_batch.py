@@ -91,7 +91,9 @@ def command(
             display.note(f"{status.outcome}: {status.s2}" + (f": {status.error}" if status.error else ""))
             display.advance()
 
-        statuses = run_batch(scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch, stac=not no_stac, on_scene=tell)
+        statuses = run_batch(
+            scenes, config, overwrite=overwrite, scheduler=scheduler, workers=workers, scratch=scratch, stac=not no_stac, on_scene=tell
+        )
     _print_table(statuses, as_json=as_json, quiet=quiet)
     if any(status.outcome == "failed" for status in statuses):
         raise typer.Exit(2)
