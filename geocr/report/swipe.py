@@ -59,7 +59,7 @@ def _marks(marks: Sequence[Mark], scene: tuple[int, int]) -> str:
     if not marks:
         return ""
     rows, cols = scene
-    radius = max(rows, cols) / 50
+    radius = max(rows, cols) / 70
     links = "".join(
         f'<a href="#{escape(mark.target)}" aria-label="Go to {escape(mark.label)}"><title>{escape(mark.label)}</title>'
         f'<rect x="{mark.window.col}" y="{mark.window.row}" width="{mark.window.width}" height="{mark.window.height}"/>{_badge(mark, radius)}</a>'
