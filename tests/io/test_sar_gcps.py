@@ -74,7 +74,7 @@ def test_pixels_come_from_where_the_spline_says(tmp_path: Path, s2: str) -> None
         np.testing.assert_allclose(got, expected, atol=0.06)
 
 
-anywhere = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anywhere = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @anywhere

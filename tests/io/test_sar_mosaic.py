@@ -86,7 +86,7 @@ def test_a_pixel_takes_all_polarisations_from_one_image(tmp_path: Path, s2: str)
     assert np.isnan(read[1, :10]).all()
 
 
-anywhere = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anywhere = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @anywhere
