@@ -83,7 +83,7 @@ class AdversarialTask(Task):
         self.fabric.backward((judged.total + self.weight * fooled) * share)
         self.discriminator.requires_grad_(requires_grad=True)
         if last:
-            self._step(self.net, self.optimizer)
+            self._step(self.net, self.optimizer, batch)
         return fooled.detach()
 
     def _discriminate(self, batch: NetworkBatch, image: Tensor, *, share: float, last: bool) -> Tensor:
@@ -94,7 +94,7 @@ class AdversarialTask(Task):
             require_finite({"discriminator": told}, batch)
             self.fabric.backward(told * share)
         if last:
-            self._step(self.critic, self.discriminator_optimizer)
+            self._step(self.critic, self.discriminator_optimizer, batch)
         return told.detach()
 
     def set_rates(self, factor: float) -> None:

@@ -182,8 +182,9 @@ def _begin(folder: Path, config: TrainConfig, *, fresh: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
-            for name in (RESUME_FILE, BEST_FILE, LAST_FILE, "log.csv"):
-                (folder / name).unlink(missing_ok=True)
+            for pattern in (RESUME_FILE, BEST_FILE, LAST_FILE, "log.csv", "samples/step_*.png", "tensorboard/events.*"):
+                for leftover in folder.glob(pattern):
+                    leftover.unlink()
         (folder / CONFIG_FILE).write_text(config.to_yaml(), encoding="utf-8")
     except OSError as error:
         raise OutputWriteError(

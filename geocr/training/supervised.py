@@ -17,5 +17,5 @@ class SupervisedTask(Task):
             require_finite({"loss": judged.total, **judged.parts}, batch)
             self.fabric.backward(judged.total * share)
         if last:
-            self._step(self.net, self.optimizer)
+            self._step(self.net, self.optimizer, batch)
         return {"loss": judged.total.detach(), **judged.parts}

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class Task(ABC):
             Scalars for the log, without gradient; `loss` among them.
 
         Raises:
-            TrainingError: When a loss is no finite number; nothing has then been stepped by it.
+            TrainingError: When a loss or the gradient is no finite number; nothing has then been stepped by it.
         """
 
     def judge(self, batch: NetworkBatch) -> Judged:
@@ -97,15 +98,17 @@ class Task(ABC):
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def _step(self, net: Any, optimizer: Any) -> None:  # noqa: ANN401 - Fabric's wrappers
-        if self.clip_norm is not None:
-            self.fabric.clip_gradients(net, optimizer, max_norm=self.clip_norm, error_if_nonfinite=False)
+    def _step(self, net: Any, optimizer: Any, batch: NetworkBatch) -> None:  # noqa: ANN401 - Fabric's wrappers
+        """Clip, check and step: a gradient that is no number would spoil every weight, and show only in the loss of the next batch."""
+        greatest = inf if self.clip_norm is None else self.clip_norm
+        norm: Any = self.fabric.clip_gradients(net, optimizer, max_norm=greatest, error_if_nonfinite=False)
+        require_finite({"norm of the gradient": norm}, batch, what="a gradient")
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
 
-def require_finite(losses: Mapping[str, Tensor], batch: NetworkBatch) -> None:
-    """Stop at a loss that is no number.
+def require_finite(losses: Mapping[str, Tensor], batch: NetworkBatch, *, what: str = "a loss") -> None:
+    """Stop at a loss, or another figure of a step, that is no number.
 
     Raises:
         TrainingError: With the losses and the samples.
@@ -113,7 +116,7 @@ def require_finite(losses: Mapping[str, Tensor], batch: NetworkBatch) -> None:
     wrong = {name: loss.item() for name, loss in losses.items() if not bool(torch.isfinite(loss))}
     if wrong:
         raise TrainingError(
-            f"a loss must be a finite number; got {', '.join(f'{name} = {value}' for name, value in wrong.items())} on the samples "
+            f"{what} must be a finite number; got {', '.join(f'{name} = {value}' for name, value in wrong.items())} on the samples "
             f"{', '.join(batch.ids)}; look at them with geocr data show, lower optimizer.lr, or clip gradients with run.clip_norm; "
             "the last resume file is from before"
         )

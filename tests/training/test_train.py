@@ -212,6 +212,28 @@ def test_a_loss_that_is_no_number_stops_with_the_samples(data: Path, tmp_path: P
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("make", [settings, adversarial])
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_gradient_that_is_no_number_stops_before_it_spoils_the_weights(make: Any, clip: float | None, data: Path) -> None:
+    task = task_of(make(data, run={"clip_norm": clip}))
+    before, batch = weights_of(task.model), made_batch()
+    next(iter(task.model.parameters())).register_hook(lambda gradient: gradient * float("nan"))
+    task.train_mode()
+    with pytest.raises(TrainingError, match="a gradient must be a finite number; got norm of the gradient = nan on the samples sample 0"):
+        task.micro_step(batch, share=1.0, last=True)
+    assert all(torch.equal(before[name], weight) for name, weight in weights_of(task.model).items())
+
+
+def test_a_run_that_is_begun_again_leaves_nothing_of_the_first(data: Path, tmp_path: Path) -> None:
+    config = settings(data, run={"pictures": 1, "tensorboard": True, "max_steps": 2})
+    train(config, tmp_path)
+    first = {path for path in tmp_path.rglob("*") if path.is_file()}
+    train(settings(data, run={"max_steps": 1}), tmp_path, overwrite=True)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any("samples" in path.parts for path in first)
+    assert left == {"config.yaml", "log.csv", "resume.pt", "best.safetensors", "last.safetensors"}
+
+
 def test_a_batch_that_does_not_fit_says_which_would(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     micro_step = SupervisedTask.micro_step
 
