@@ -4,6 +4,7 @@ One word names one or more images, separated by commas. Files with one polarisat
 their names differ in nothing else, or when they are the only two.
 """
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def find_sources(s1: str) -> tuple[SarSource, ...]:
 def _words(s1: str) -> list[str]:
     if s1.startswith("<") or "," not in s1 or (not is_remote(s1) and Path(s1).exists()):
         return [s1]
-    words = [word.strip() for word in s1.split(",")]
+    parts = re.split(r",(?=\w+://)", s1) if "?" in s1 else s1.split(",")  # the query of a URL may hold commas of its own
+    words = [word.strip() for word in parts]
     if not all(words):
         raise InputError(f"Sentinel-1 images are separated by single commas, as a.tif,b.tif; got {s1!r}")
     return words

@@ -113,6 +113,13 @@ def test_a_file_with_a_comma_in_its_name_is_one_file(tmp_path: Path, s2: str, db
     np.testing.assert_allclose(open_scene(s2, path).read_sar(WHOLE), db, atol=1e-5)
 
 
+def test_commas_in_the_query_of_a_url_separate_nothing() -> None:
+    urls = ("https://host/a_vv.tif?sig=1,2&x", "https://host/a_vh.tif?sig=3,4")
+    (source,) = find_sources(",".join(urls))
+    assert (source.rasters, source.polarisations) == (urls, ("VV", "VH"))
+    assert [one.rasters for one in find_sources(f"{urls[0]},s3://bucket/b.tif")] == [urls[:1], ("s3://bucket/b.tif",)]
+
+
 def test_pairs_are_told_from_mosaics_by_their_names(tmp_path: Path, db: FloatArray) -> None:
     first, second = write_pair(tmp_path / "a", db, ("a_vv.tif", "a_vh.tif")), write_pair(tmp_path / "b", db, ("b_vv.tif", "b_vh.tif"))
     sources = find_sources(",".join([first[0], second[1], first[1], second[0], str(tmp_path / "stack.tif")]))
