@@ -20,10 +20,12 @@ from rasterio.windows import Window as RasterioWindow
 from geocr.core.errors import RasterNotFoundError, RasterReadError, RemoteReadError
 from geocr.core.types import NumberArray, Window
 from geocr.io.damage import OnError
-from geocr.io.remote import gdal_name, gdal_options, is_remote, remote_facts
+from geocr.io.remote import gdal_name, gdal_options, is_remote, require_readable
 
 GDAL_OPTIONS: dict[str, Any] = {
-    "GDAL_CACHEMAX": 16,  # MB for the whole process: strips are read once, so the default of 5 % of RAM would only be held
+    # bytes (rasterio hands them to GDALSetCacheMax): strips are read once, so the default of 5 % of RAM would only be held, but a block
+    # whose bands are interleaved by pixel must stay decoded until all of them are read
+    "GDAL_CACHEMAX": 16 << 20,
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }
 """GDAL settings for every run; set with `rasterio.Env(**GDAL_OPTIONS)` where a run starts."""
@@ -90,7 +92,7 @@ def open_raster(path: str, **options: Any) -> DatasetReader:  # noqa: ANN401 - G
         return rasterio.open(path, **options)
     except RasterioIOError as error:
         if is_remote(path) and not path.startswith("<"):
-            remote_facts(path)  # says what is wrong with the URL, if it is the URL
+            require_readable(path)  # says what is wrong with the URL, if it is the URL
         raise RasterReadError(
             f"inputs must be rasters that GDAL {rasterio.__gdal_version__} reads; {spoken_path(path)} is not: {error}"
         ) from error
@@ -121,7 +123,7 @@ def _open_joined(opened: DatasetReader, path: str) -> None:
             opened.read(index, window=((0, 1), (0, 1)))
         except RasterioError:  # a damaged corner is for the one who reads it
             for url in _urls_in(path):
-                remote_facts(url)
+                require_readable(url)
 
 
 class RasterReader:
@@ -180,7 +182,7 @@ class RasterReader:
         """Raise when a read failed because the server is out of reach: that is no damage, and must not be taken as nodata."""
         for url in _urls_in(self.path):
             try:
-                remote_facts(url)
+                require_readable(url)
             except (RemoteReadError, RasterNotFoundError) as error:
                 raise RemoteReadError(
                     f"inputs must stay readable during a run; reading {spoken_path(self.path)} failed ({cause}): {error}; "

@@ -6,20 +6,28 @@ whether an input changed go through boto3, which is imported when the first `s3:
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from geocr.core.errors import InputError, OutputWriteError, RasterNotFoundError, RemoteReadError
 from geocr.io.signing import signed
 
+if TYPE_CHECKING:
+    import requests
+
 _GDAL_PREFIXES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "http": "/vsicurl/", "https": "/vsicurl/"}
 ATTEMPTS = 5
 """How often a request is made before its failure counts."""
+BACKOFF_S = 0.5
+"""Pause before the third attempt at a whole document; each further one is twice as long."""
+_PROBE_BYTES = 1024
+_TRANSIENT = (429, 500, 502, 503, 504)
+"""Answers after which a request is made again: too many requests, and servers in trouble."""
 _HTTP_OPTIONS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # never list a bucket to look for side files
     "GDAL_HTTP_MAX_RETRY": ATTEMPTS - 1,  # after 429, 5xx and broken connections, each pause twice as long as the last
@@ -143,11 +151,61 @@ def remote_facts(url: str) -> list[str | int]:
     return []
 
 
+def web_get(url: str, *, timeout_s: float = 60.0, head: bool = False, headers: Mapping[str, str] | None = None) -> "requests.Response":
+    """A whole document of a web server, asked for again after broken connections, 429 and 5xx, with growing pauses.
+
+    Args:
+        url: An `http(s)://` URL.
+        timeout_s: How long the server may be silent.
+        head: Ask for the headers alone.
+        headers: Headers of the request.
+
+    Returns:
+        The last answer, whatever its status.
+
+    Raises:
+        requests.RequestException: When there is none.
+    """
+    import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - as above
+    from urllib3.util.retry import Retry  # noqa: PLC0415 - as above
+
+    retry = Retry(total=ATTEMPTS - 1, backoff_factor=BACKOFF_S, status_forcelist=_TRANSIENT, allowed_methods=None, raise_on_status=False)
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session.request("HEAD" if head else "GET", url, headers=headers, allow_redirects=True, timeout=(10, timeout_s))
+
+
+def require_readable(url: str) -> None:
+    """Raise when a server does not give the first bytes of a file: what GDAL says of such a file is that it is damaged, or no raster.
+
+    Raises:
+        RasterNotFoundError: When there is nothing at the URL.
+        RemoteReadError: When the server does not answer, refuses, or breaks off.
+    """
+    if not url.startswith(("http://", "https://")):
+        remote_facts(url)
+        return
+    import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
+
+    try:
+        answer = web_get(signed(url), timeout_s=30.0, headers={"Range": f"bytes=0-{_PROBE_BYTES - 1}"})
+    except requests.RequestException as error:
+        raise RemoteReadError(f"a remote input must be reachable; {url} is not: {error}; check the address and the connection") from error
+    if answer.status_code == requests.codes.not_found:
+        raise RasterNotFoundError(f"input rasters must exist; the server knows nothing at {url}; check the address")
+    if not answer.ok and answer.status_code != requests.codes.requested_range_not_satisfiable:  # that is an empty file
+        raise RemoteReadError(
+            f"a remote input must be readable; {url} answers {answer.status_code} {answer.reason}; check address, permission and signature, or try again later"
+        )
+
+
 def _web_facts(url: str) -> list[str | int]:
     import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
 
     try:
-        answer = requests.head(url, allow_redirects=True, timeout=30)
+        answer = web_get(signed(url), timeout_s=30.0, head=True)
     except requests.RequestException as error:
         raise RemoteReadError(f"a remote input must be reachable; {url} is not: {error}; check the address and the connection") from error
     if answer.status_code == requests.codes.not_found:

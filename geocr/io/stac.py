@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from geocr.core.errors import InputError, RasterNotFoundError, RasterReadError, RemoteReadError
-from geocr.io.remote import is_object, is_remote, read_object
+from geocr.io.remote import is_object, is_remote, read_object, web_get
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def _fetched(url: str) -> bytes:
     import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
 
     try:
-        answer = requests.get(url, timeout=30)
+        answer = web_get(url)
     except requests.RequestException as error:
         raise RemoteReadError(f"a STAC item must be reachable; {url} is not: {error}; check the address and the connection") from error
     if answer.status_code == requests.codes.not_found:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from geocr.core.errors import RasterNotFoundError, RasterReadError, RemoteReadError
 from geocr.io.products.tree import MAX_TEXT_BYTES
-from geocr.io.remote import is_object, is_remote, read_object
+from geocr.io.remote import is_object, is_remote, read_object, web_get
 
 
 def read_json(path: str) -> Any:  # noqa: ANN401 - JSON of others
@@ -48,7 +48,7 @@ def _get(url: str) -> bytes:
     import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
 
     try:
-        answer = requests.get(url, timeout=60)
+        answer = web_get(url)
     except requests.RequestException as error:
         raise RemoteReadError(f"a STAC item must be reachable; {url} is not: {error}; check the address and the connection") from error
     if answer.status_code == requests.codes.not_found:
