@@ -257,7 +257,8 @@ def _refuse_offset_applied_twice(opened: OpenedOptical, on_error: OnError) -> No
     scale = opened.scale
     if scale.offset >= 0:
         return
-    dn = opened.reader.sample(range(1, len(opened.bands) + 1), chips=9, on_error=on_error)
+    chips = 4 if isinstance(opened.reader, StackReader) else 9  # a chip of a product decodes a block of JPEG 2000 in each band
+    dn = opened.reader.sample(range(1, len(opened.bands) + 1), chips=chips, on_error=on_error)
     seen = scale.observed(dn)
     if not seen.any():
         return
