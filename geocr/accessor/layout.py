@@ -19,6 +19,8 @@ TIME_NAMES = ("time", "t")
 _BAND_NAMES = ("band", "bands", "variable")
 _SENSOR_WORDS = {"s1", "s2", "s2a", "s2b", "s2c", "sentinel1", "sentinel2", "l1c", "l2a", "sigma0", "gamma0", "msi"}
 """What producers put before a band's name: `S2-L2A-B02`, `S1-SIGMA0-VH` (openEO, WorldCereal)."""
+_ABOUT_A_BAND = re.compile(r"(?:8A|\d)[_-][A-Z]", re.IGNORECASE)
+"""Words behind a band's number: the variable is about the band, not the band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,9 @@ def spatial_variables(obj: xr.Dataset, layout: Layout) -> list[Hashable]:
 
 
 def s2_band(text: str) -> str | None:
-    """Canonical Sentinel-2 band of a name that may carry its sensor and level: `S2-L2A-B02` is `B02`."""
+    """Canonical Sentinel-2 band of a name that may carry its sensor, level and resolution: `S2-L2A-B02` and `B02_10m` are `B02`, `B02_std` is none."""
+    if _ABOUT_A_BAND.search(_bare(text)):
+        return None
     return canonical_s2_band(text) or canonical_s2_band(_bare(text))
 
 

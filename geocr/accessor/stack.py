@@ -234,4 +234,4 @@ def _tags(attrs: dict[Hashable, Any]) -> dict[str, str]:
         "grid_mapping",
         "crs",
     )
-    return {str(key): str(value) for key, value in attrs.items() if isinstance(value, str | int | float) and key not in beside}
+    return {str(key): str(value) for key, value in attrs.items() if isinstance(value, str | int | float | np.number) and key not in beside}

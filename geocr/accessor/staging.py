@@ -30,7 +30,7 @@ from geocr.core.errors import OutputWriteError
 from geocr.io.failure import naming_failure
 from geocr.io.grid import SceneGrid
 
-AT_ONCE_BYTES = 128 * 2**20
+AT_ONCE_BYTES = 64 * 2**20
 """Chunks computed at the same time while staging hold about that much (or are one)."""
 _NUMPY_ROWS = 512
 

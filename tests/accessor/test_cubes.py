@@ -159,8 +159,7 @@ def test_unclear_bands_are_refused(paths: ScenePaths) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", WORLDCEREAL)
-@pytest.mark.parametrize("mask_and_scale", [False, True])
+@pytest.mark.parametrize(("name", "mask_and_scale"), [(WORLDCEREAL[0], False), (WORLDCEREAL[1], True)])
 def test_worldcereal(real_data: Path, tmp_path: Path, name: str, mask_and_scale: bool) -> None:
     """netCDF cubes of openEO: `t`, unsigned numbers in int16, nodata 65535, the CRS in a variable."""
     cube = xr.open_dataset(real_data / "worldcereal_s1s2_series" / name, engine="h5netcdf", mask_and_scale=mask_and_scale)

@@ -7,11 +7,16 @@ import dask.array as da
 import numpy as np
 import pytest
 import rasterio
+import torch
 
+from geocr.checkpoint import save_checkpoint
+from geocr.config import PredictConfig
 from geocr.inference.products import STD_NODATA
-from geocr.inference.run import PredictResult
+from geocr.inference.run import PredictResult, predict_scene
+from geocr.models.unet import FusionUNet
+from geocr.radiometry.normalize import Normalizer
 from geocr.simulate.files import ScenePaths
-from tests.accessor.conftest import Blend, opened
+from tests.accessor.conftest import BANDS, Blend, opened
 
 
 @pytest.mark.parametrize("decoded", [False, True])
@@ -34,3 +39,24 @@ def test_equals_predict_scene_to_the_bit(paths: ScenePaths, predicted: PredictRe
         )  # fmt: skip
     observed = clear.geocr.provenance.values == 1
     np.testing.assert_array_equal(clear.values[:, observed], cloudy.values[:, observed])
+
+
+def test_a_checkpoint_paints_the_same(paths: ScenePaths, tmp_path: Path) -> None:
+    kwargs: dict[str, Any] = {"optical_bands": list(BANDS), "widths": [3, 4], "batch_norm": True}
+    normalizer = Normalizer(sar_clip=((-25.0, 0.0), (-25.0, 0.0)), optical_scale=5.0)
+    torch.manual_seed(1)
+    model = tmp_path / "model.safetensors"
+    save_checkpoint(model, FusionUNet(**kwargs, normalizer=normalizer), name="fusion_unet", kwargs=kwargs)
+    config = PredictConfig(checkpoint=str(model), device="cpu", precision="fp32", batch=1, tile_px=64)
+    expected = predict_scene(str(paths.s1), str(paths.s2), tmp_path / "clear.tif", config=config)
+    lazy = opened(paths.s2, chunks={"y": 70}).geocr.remove_clouds(
+        opened(paths.s1), model, device="cpu", precision="fp32", batch=1, tile_px=64
+    )
+    np.testing.assert_array_equal(lazy.values, opened(str(expected.scene)).values)
+
+
+@pytest.mark.slow
+def test_the_default_method_fits_the_same(paths: ScenePaths, tmp_path: Path) -> None:
+    expected = predict_scene(str(paths.s1), str(paths.s2), tmp_path / "clear.tif")
+    clear = opened(paths.s2, chunks={"y": 64}).geocr.remove_clouds(opened(paths.s1, chunks={}))
+    np.testing.assert_array_equal(clear.values, opened(str(expected.scene)).values)

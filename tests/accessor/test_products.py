@@ -8,10 +8,11 @@ import rasterio
 import xarray as xr
 from rio_cogeo.cogeo import cog_validate
 
+from geocr.accessor.layout import s1_band, s2_band
 from geocr.core.errors import InputError, OutputExistsError
 from geocr.inference.run import PredictResult
 from geocr.simulate.files import ScenePaths
-from tests.accessor.conftest import Blend, opened
+from tests.accessor.conftest import BANDS, Blend, opened
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +106,31 @@ def test_a_large_preview_is_reduced(paths: ScenePaths, monkeypatch: pytest.Monke
     clear = opened(paths.s2).geocr.remove_clouds(reconstructor=Blend())
     picture = clear.geocr.preview()
     assert picture.height < 60 + 120
+
+
+def test_a_result_that_is_a_dataset_has_all_products(paths: ScenePaths, predicted: PredictResult, tmp_path: Path) -> None:
+    cloudy = opened(paths.s2, chunks={"y": 64})
+    cube = xr.Dataset({band: cloudy.isel(band=number, drop=True).assign_attrs(long_name=band) for number, band in enumerate(BANDS)})
+    clear = cube.geocr.remove_clouds(str(paths.s1), uncertainty=True, reconstructor=Blend())
+    clear.geocr.to_cog(tmp_path / "clear.tif")
+    for mine, theirs in (("clear", predicted.scene), ("clear_provenance", predicted.provenance), ("clear_std", predicted.std)):
+        np.testing.assert_array_equal(opened(tmp_path / f"{mine}.tif").values, opened(str(theirs)).values)
+    assert clear.geocr.preview().size == clear.compute().geocr.preview(before=cube).size
+    again = clear.geocr.cloud_mask()
+    assert again.shape == cloudy.shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "band"),
+    [("B02_10m", "B02"), ("S2-L2A-B8A", "B8A"), ("b2", "B02"), ("nir08", "B8A"), ("B02_std", None), ("B8A_mask", None), ("SCL", None), ("AOT_10m", None)],
+)  # fmt: skip
+def test_names_of_bands_and_of_what_is_about_them(name: str, band: str | None) -> None:
+    assert s2_band(name) == band
+
+
+@pytest.mark.parametrize(
+    ("name", "band"),
+    [("vv", "VV"), ("S1-SIGMA0-VH", "VH"), ("VV", "VV"), ("hh", None), ("sigma0_vv", "VV"), ("VV_VH", None), ("angle", None)],
+)
+def test_names_of_polarisations(name: str, band: str | None) -> None:
+    assert s1_band(name) == band
