@@ -15,6 +15,8 @@ from geocr.io.scene import Scene
 
 _STRIP_ROWS = (128, 512)
 """Least and most rows read at once: enough to make a read worth its call, few enough to keep memory flat."""
+_STRIP_BYTES = 2**27
+"""Most bytes read at once where rows can be cut: three strips are held, and to decode tall blocks twice costs a twentieth of a fast network's time."""
 
 
 class MaskReader(Protocol):
@@ -248,12 +250,19 @@ class RowStream:
 
 
 def strip_rows(scene: Scene) -> int:
-    """Rows of one read: a multiple of the file's block height, so that no block is decoded twice."""
+    """Rows of one read: a multiple of the file's block height, so that no block is decoded twice, but of a very wide scene less.
+
+    JPEG 2000 is never cut: each read decodes its blocks anew, and slowly.
+    """
     block, jp2 = _block_rows(scene)
     least, most = _STRIP_ROWS
     if block > most:  # a file that is one tall block may be cut (GDAL keeps it decoded), JPEG 2000 may not: each read decodes it anew
         return most if block >= scene.grid.shape[0] and not jp2 else block
-    return block * max(1, -(-least // block))
+    rows = block * max(1, -(-least // block))
+    row_bytes = scene.grid.shape[1] * (len(scene.indexes) * np.dtype(scene.scale.dtype).itemsize + 4 * len(scene.sar_bands))
+    while not jp2 and rows >= 2 * least and rows * row_bytes > _STRIP_BYTES:
+        rows //= 2
+    return rows
 
 
 def _block_rows(scene: Scene) -> tuple[int, bool]:
