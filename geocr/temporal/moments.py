@@ -81,7 +81,9 @@ def _cells(window: Window) -> tuple[slice, slice]:
 
 
 def _square_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over squares of `(..., h, w)`; those at the far edges may be partial."""
-    rows = np.add.reduceat(values, np.arange(0, values.shape[-2], CELL_PX), axis=-2)
-    squares: NDArray[np.float64] = np.add.reduceat(rows, np.arange(0, values.shape[-1], CELL_PX), axis=-1)
+    """Sums over squares of `(h, w)`; those at the far edges may be partial."""
+    rows = np.stack(
+        [values[first : first + CELL_PX].sum(axis=0) for first in range(0, values.shape[0], CELL_PX)]
+    )  # reduceat along rows takes several times as long
+    squares: NDArray[np.float64] = np.add.reduceat(rows, np.arange(0, values.shape[1], CELL_PX), axis=1)
     return squares
