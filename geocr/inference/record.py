@@ -112,7 +112,9 @@ def attribution(scene: Scene) -> str:
 def fingerprint_of(prepared: PreparedScene) -> str:
     """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
     scene = prepared.tiles.scene
-    inputs = [scene.optical.path, *scene.optical_facts.files] + (list(scene.sar_facts.files or (scene.sar.path,)) if scene.sar is not None else [])
+    inputs = [scene.optical.path, *scene.optical_facts.files] + (
+        list(scene.sar_facts.files or (scene.sar.path,)) if scene.sar is not None else []
+    )
     inputs += [path for path in (prepared.config.scl, *mask_files(prepared.config.cloud_mask), prepared.config.aoi) if path]
     for other in prepared.tiles.others:
         inputs += [other.scene.optical.path, *other.scene.optical_facts.files]
