@@ -34,6 +34,7 @@ SETTINGS = (
     "model.args.widths=[12,24,36,48]",
     "optimizer.lr=0.001",
     "run.epochs=8",
+    "run.max_steps=600",  # a quarter of an hour of a processor
     "run.device=cpu",
     "run.tensorboard=false",
 )
@@ -67,12 +68,14 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder for scenes, run and results")
     parser.add_argument("--data", type=Path, default=DATA / "s1s2_rgb_1024", help="folder with s1_vh and s2_rgb")
     parser.add_argument("--set", dest="more", action="append", default=[], help="further settings of geocr train")
+    parser.add_argument("--trained", action="store_true", help="take the model of the run that is in WORK already")
     arguments = parser.parse_args()
     work, data = arguments.work, arguments.data
     run, scenes = work / "run", work / "san_antonio"
     settings = [*SETTINGS, *(f"data.options.{name}={value}" for name, value in READING.items()), *arguments.more]
     patterns = ("--s1", data / "s1_vh" / "T11*.tif", "--s2", data / "s2_rgb" / "T11*.tif")
-    geocr("train", *patterns, *(word for one in settings for word in ("--set", one)), "-o", run, "--overwrite", "--quiet")
+    if not arguments.trained:
+        geocr("train", *patterns, *(word for one in settings for word in ("--set", one)), "-o", run, "--overwrite", "--quiet")
     put_clouds(data, scenes)
     reading = [*(f"{name}={value}" for name, value in READING.items()), f"patch_px={SIDE_PX}", "max_days=null"]
     baselines = [word for name in ("input", "mean_fill", "interpolation", "scenefit") for word in ("--baseline", name)]

@@ -70,7 +70,7 @@ def command(
     folder = EvaluationFolder(out)
     name, root = dataset_argument(data)
     with Display(
-        quiet=quiet or as_json, stopped="no figures were written; exported predictions are whole, and --overwrite starts anew"
+        quiet=quiet or as_json, stopped="what was measured is kept, apart from the last seconds, and the same command goes on"
     ) as display:
         if not dry_run:
             folder.require_free(overwrite=overwrite)
@@ -119,7 +119,7 @@ def _run(plan: "EvaluationPlan", folder: Any, display: Display) -> "tuple[Evalua
     from geocr.evaluation.run import evaluate
 
     sink = CogFolder(folder.predictions) if plan.settings.export else None
-    result = evaluate(plan, sink=sink, progress=display)
+    result = evaluate(plan, sink=sink, progress=display, part_file=folder.part)
     display.stage("tables and pictures", 1)
     report = write_evaluation(result, folder)
     display.advance()

@@ -1,6 +1,7 @@
 """Predictions as Cloud-Optimized GeoTIFFs, each on exactly the grid of its sample."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,15 @@ class CogFolder:
     """Where to."""
     written: list[Path] = field(default_factory=list)
     """Files so far."""
+
+    def adopt(self, predictions: Sequence[tuple[str, str]]) -> bool:
+        """Take files of before, by method and sample, as written; False, and none is taken, where one is missing."""
+        targets = [self.folder / _file_name(name) / f"{_file_name(identifier)}.tif" for name, identifier in predictions]
+        if not all(target.is_file() for target in targets):
+            return False
+        deviations = [target.with_name(f"{target.stem}_std.tif") for target in targets]
+        self.written += [*targets, *(deviation for deviation in deviations if deviation.is_file())]
+        return True
 
     def write(self, name: str, sample: FusionSample, prediction: Prediction, bands: tuple[str, ...]) -> None:
         """Write one prediction.

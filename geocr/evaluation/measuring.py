@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,6 +153,25 @@ class MethodMeasures:
                 sums.numbers.append(metric.number.numpy().copy())
         return values_of(one)
 
+    def state(self) -> dict[str, Any]:
+        """All that was added, as tensors, numbers and text: what `load_state` takes."""
+        return {
+            "whole": _states(self.whole),
+            "by_coverage": {name: _states(suite) for name, suite in self.by_coverage.items()},
+            "coverage_counts": dict(self.coverage_counts),
+            "by_land_cover": {value: _states(suite) for value, suite in self.by_land_cover.items()},
+            "sums": {key: [torch.from_numpy(part) for part in one.stacked()] for key, one in self.sums.items() if one.totals},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to what `state` gave, under the same ruler."""
+        _restore(self.whole, state["whole"])
+        self.by_coverage = {name: _restore(self.ruler.suite(), one) for name, one in state["by_coverage"].items()}
+        self.coverage_counts = dict(state["coverage_counts"])
+        self.by_land_cover = {value: _restore(self.ruler.pixel_suite(), one) for value, one in state["by_land_cover"].items()}
+        for key, (totals, numbers) in state["sums"].items():
+            self.sums[key].totals, self.sums[key].numbers = list(totals.numpy()), list(numbers.numpy())
+
     def curves(self) -> dict[str, CalibrationCurve]:
         """Calibration by key, of methods that gave a variance."""
         found = {key: metric for key, metric in self.whole.metrics().items() if isinstance(metric, Calibration)}
@@ -162,6 +182,18 @@ class MethodMeasures:
     def directions(self) -> Mapping[str, bool]:
         """Measure by key to whether more is better."""
         return {key: bool(sums.metric.higher_is_better) for key, sums in self.sums.items()}
+
+
+def _states(suite: MetricSuite) -> dict[str, Any]:
+    """Metric by key to its state: tensors, and lists of them."""
+    return {key: dict(metric.metric_state) for key, metric in suite.metrics().items()}
+
+
+def _restore(suite: MetricSuite, states: Mapping[str, Mapping[str, Any]]) -> MetricSuite:
+    for key, metric in suite.metrics().items():
+        for name, value in states[key].items():
+            setattr(metric, name, value)
+    return suite
 
 
 def values_of(suite: MetricSuite) -> dict[str, float]:

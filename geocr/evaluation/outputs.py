@@ -45,13 +45,19 @@ class EvaluationFolder:
         """Folder of COGs."""
         return self.folder / "predictions"
 
+    @property
+    def part(self) -> Path:
+        """Samples that are done, while an evaluation runs; it goes with the summary."""
+        return self.folder / ".evaluation.part"
+
     def require_free(self, *, overwrite: bool) -> None:
-        """Refuse a folder that holds an evaluation.
+        """Refuse a folder that holds an evaluation; not one that was stopped before its summary.
 
         Raises:
             OutputExistsError: When one of the files is there and may not be replaced.
         """
-        there = [path for path in (self.summary, self.samples, self.table, self.predictions) if path.exists()]
+        files = (self.summary, self.samples, self.table, self.predictions)
+        there = [path for path in (files[:1] if self.part.exists() else files) if path.exists()]
         if there and not overwrite:
             raise OutputExistsError(
                 f"outputs must not exist yet; {there[0]} does; give --overwrite to replace the evaluation, or another folder with -o"
@@ -84,6 +90,7 @@ def write_evaluation(result: EvaluationResult, folder: EvaluationFolder) -> dict
     summary = summarise(result) | {"files": [str(path) for path in (*written, folder.summary)]}
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     _whole(folder.summary, lambda path: _write_text(path, text))
+    folder.part.unlink(missing_ok=True)
     return summary
 
 

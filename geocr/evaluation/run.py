@@ -17,9 +17,11 @@ from geocr.data.datasets.base import FusionDataset
 from geocr.data.sample import FusionSample, SampleMeta
 from geocr.data.show import spread
 from geocr.data.worker import prepare_worker
+from geocr.evaluation import partial
 from geocr.evaluation.baselines import last_date
 from geocr.evaluation.measuring import MeasureSums, MethodMeasures, Ruler
 from geocr.evaluation.methods import Methods, build_methods
+from geocr.evaluation.partial import Part, PartFile, fingerprint_of
 from geocr.evaluation.prediction import Prediction
 from geocr.evaluation.settings import EvaluateSettings
 from geocr.evaluation.significance import Interval, PairedTest, Units, bootstrap_values, draws, interval_of, paired_test
@@ -61,6 +63,10 @@ class Silent:
 
 class Sink(Protocol):
     """Takes predictions as they come."""
+
+    def adopt(self, predictions: Sequence[tuple[str, str]]) -> bool:
+        """Take predictions, method and sample each, from before the run was stopped as written; False where one is missing."""
+        ...
 
     def write(self, name: str, sample: FusionSample, prediction: Prediction, bands: tuple[str, ...]) -> None:
         """One prediction of a method."""
@@ -182,41 +188,74 @@ def _common_bands(methods: Methods, meta: SampleMeta) -> tuple[str, ...]:
     return bands
 
 
-def evaluate(plan: EvaluationPlan, *, sink: Sink | None = None, progress: Progress | None = None) -> EvaluationResult:
+def evaluate(
+    plan: EvaluationPlan, *, sink: Sink | None = None, progress: Progress | None = None, part_file: Path | None = None
+) -> EvaluationResult:
     """Predict every sample by every method, measure, resample, compare. One pass over the data; holds a batch at a time.
 
     Args:
         plan: Of `plan_evaluation`.
         sink: Takes every prediction, for example a `CogFolder`.
         progress: Told how far it is.
+        part_file: Where finished samples are kept while it runs; one that the same evaluation left behind is gone on from, with the figures
+            of an evaluation that was never stopped. It stays when this returns.
 
     Raises:
         RasterReadError: When a sample cannot be read: an evaluation leaves none out.
         CheckpointError: When a later sample does not fit a model that the first one fitted.
+        OutputWriteError: When the finished samples cannot be kept.
     """
     watched = Silent() if progress is None else progress
     _tell(plan, watched)
     watched.stage("samples", len(plan.numbers))
-    measures = {name: MethodMeasures(plan.ruler) for name in plan.methods.names}
-    land_cover = None if plan.settings.land_cover is None else LandCoverMap(plan.settings.land_cover)
-    rows: list[Row] = []
-    rois: list[str] = []
-    predicting = 0.0
+    keeper = None if part_file is None else PartFile(part_file, fingerprint_of(plan))
     began = perf_counter()
-    for batch in batches(plan):
+    measures, part = _begin(plan, keeper, sink)
+    if part.done:
+        watched.note(f"going on behind {part.done} samples of the same evaluation, which was stopped")
+        watched.advance(part.done)
+    predicting = _measure_all(plan, measures, part, sink=sink, progress=watched, keeper=keeper)
+    units = Units.of(part.rois)
+    intervals, tests = _resample(plan, measures, units, watched)
+    seconds = {"predicting": predicting, "all": perf_counter() - began}
+    return EvaluationResult(plan=plan, rows=part.rows, measures=measures, units=units, intervals=intervals, tests=tests, seconds=seconds)
+
+
+def _begin(plan: EvaluationPlan, keeper: PartFile | None, sink: Sink | None) -> tuple[dict[str, MethodMeasures], Part]:
+    """Sums and rows to add to: those of the same evaluation where it was stopped and all its predictions are there, else none."""
+    measures = {name: MethodMeasures(plan.ruler) for name in plan.methods.names}
+    part = None if keeper is None else keeper.load(measures)
+    if part is not None and (sink is None or sink.adopt([(row["method"], row["id"]) for row in part.rows])):
+        return measures, part
+    return {name: MethodMeasures(plan.ruler) for name in plan.methods.names}, Part([], [])
+
+
+def _measure_all(
+    plan: EvaluationPlan,
+    measures: dict[str, MethodMeasures],
+    part: Part,
+    *,
+    sink: Sink | None,
+    progress: Progress,
+    keeper: PartFile | None,
+) -> float:
+    """Add the samples that are not done yet to sums and rows; returns the seconds spent on predicting."""
+    land_cover = None if plan.settings.land_cover is None else LandCoverMap(plan.settings.land_cover)
+    predicting, saved = 0.0, perf_counter()
+    for batch in batches(plan, part.done):
         for sample in batch:
             _require_alike(plan, sample)
         start = perf_counter()
         answers = plan.methods.predict(batch)
         predicting += perf_counter() - start
         for sample, answer in zip(batch, answers, strict=True):
-            rows += _measure(plan, measures, sample, answer, land_cover=land_cover, sink=sink)
-            rois.append(sample["meta"]["roi"])
-            watched.advance()
-    units = Units.of(rois)
-    intervals, tests = _resample(plan, measures, units, watched)
-    seconds = {"predicting": predicting, "all": perf_counter() - began}
-    return EvaluationResult(plan=plan, rows=rows, measures=measures, units=units, intervals=intervals, tests=tests, seconds=seconds)
+            part.rows += _measure(plan, measures, sample, answer, land_cover=land_cover, sink=sink)
+            part.rois.append(sample["meta"]["roi"])
+            progress.advance()
+        if keeper is not None and perf_counter() - saved >= partial.SAVE_SECONDS:
+            keeper.save(part, measures)
+            saved = perf_counter()
+    return predicting
 
 
 def _tell(plan: EvaluationPlan, progress: Progress) -> None:
@@ -244,14 +283,17 @@ def _as_is(sample: Any) -> Any:  # noqa: ANN401 - a sample, which torch would co
     return sample
 
 
-def batches(plan: EvaluationPlan) -> Iterator[list[FusionSample]]:
-    """Samples in order, neighbours of one shape together, at most `batch` of them."""
+def batches(plan: EvaluationPlan, done: int = 0) -> Iterator[list[FusionSample]]:
+    """Samples in order, neighbours of one shape together, at most `batch` of them; behind those that are done."""
     held: list[FusionSample] = []
-    for sample in read_samples(plan, plan.numbers):
-        if held and (len(held) == plan.settings.batch or held[0]["sar"].shape != sample["sar"].shape):
+    for sample in read_samples(plan, plan.numbers[done:]):
+        if held and held[0]["sar"].shape != sample["sar"].shape:
             yield held
             held = []
         held.append(sample)
+        if len(held) == plan.settings.batch:
+            yield held
+            held = []
     if held:
         yield held
 
