@@ -268,6 +268,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         ),
     ]
     facts += _sar_facts(summary["sar"], summary["sar_share"])
+    facts += [("reference", _date_line(date)) for date in summary["dates"]]
     facts += _expected(summary["expected_error"], summary["bands"])
     facts.append(("tiles", f"{summary['tiles_computed']} of {summary['tiles']} computed"))
     if summary["seam_ratio"] is not None:
@@ -294,6 +295,17 @@ def _sar_facts(sar: dict[str, Any], share: float) -> list[tuple[str, str]]:
         moved = f"shifted {sar['shift']['rows_px']:+.1f} px down, {sar['shift']['cols_px']:+.1f} px right"
         known.append(moved if sar["shift"]["clear"] else "shift not measurable")
     return [("Sentinel-1", ", ".join(known))]
+
+
+def _date_line(date: dict[str, Any]) -> str:
+    """One other date: how far away it is, and how well it matched."""
+    said = f"{date['name']}, {date['days']:+d} days"
+    if date.get("used") is False:
+        return f"{said}: not used, it shares too little clear ground with the scene"
+    if "rmse" not in date:
+        return said
+    error = (sum(value**2 for value in date["rmse"]) / len(date["rmse"])) ** 0.5
+    return f"{said}; after matching it differs by {error:.4f} reflectance (RMSE on {date['common_px']:,} pixels that are clear on both)"
 
 
 def _expected(error: dict[str, Any] | None, bands: list[str]) -> list[tuple[str, str]]:

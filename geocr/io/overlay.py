@@ -4,6 +4,7 @@ Bilinear, in the file's own numbers as float32, each band by itself: nodata has 
 tolerance of coordinates and the width of the kernel are fixed, so that a pixel does not depend on the window it is read in.
 """
 
+from copy import copy
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -18,7 +19,7 @@ from rasterio.warp import transform_bounds
 
 from geocr.core.errors import BandError, GeoreferenceError
 from geocr.io.grid import SceneGrid
-from geocr.io.raster import RasterReader, open_raster
+from geocr.io.raster import RasterReader
 from geocr.io.sar import WARP_TOLERANCE_PX, kernel_scale
 from geocr.io.scene import Scene
 
@@ -27,24 +28,28 @@ class OverlayReader(RasterReader):
     """Reads an optical raster on the grid of a scene; a `RasterReader` that warps.
 
     Args:
-        path: The raster.
+        source: Reads the raster, or the bands of a product, on its own grid.
         nodata: Its number for no measurement (NaN for floats).
         grid: The grid to read on.
     """
 
-    def __init__(self, path: str, *, nodata: float, grid: SceneGrid) -> None:
-        super().__init__(path)
+    def __init__(self, source: RasterReader, *, nodata: float, grid: SceneGrid) -> None:
+        super().__init__(source.path)
+        self.source = source
         self.nodata = nodata
         self.grid = grid
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "nodata": self.nodata, "grid": self.grid}
+        return {"source": self.source, "nodata": self.nodata, "grid": self.grid}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"], nodata=state["nodata"], grid=state["grid"])  # type: ignore[misc]
+        self.__init__(state["source"], nodata=state["nodata"], grid=state["grid"])  # type: ignore[misc]
+
+    def _require_reachable(self, cause: BaseException) -> None:
+        self.source._require_reachable(cause)  # noqa: SLF001 - it alone knows its files
 
     def _open(self) -> DatasetReader:
-        source = open_raster(self.path)
+        source = copy(self.source).handle  # a handle of its own: after damage it is opened anew
         scale_y, scale_x = kernel_scale(source, self.grid)
         return WarpedVRT(
             source,
@@ -92,7 +97,7 @@ def lay_over(other: Scene, target: Scene, name: str) -> Scene:
     nodata = np.nan if other.scale.nodata is None else other.scale.nodata
     return replace(
         laid,
-        optical=OverlayReader(other.optical.path, nodata=nodata, grid=target.grid),
+        optical=OverlayReader(other.optical, nodata=nodata, grid=target.grid),
         scale=replace(other.scale, nodata=np.nan, dtype="float32"),
         grid=target.grid,
     )

@@ -98,7 +98,9 @@ def test_references_on_the_command_line(tmp_path: Path, geocr: Command) -> None:
     assert done.code == 0, done.err
     assert (tmp_path / "out_source_days.tif").exists()
     people = geocr("predict-scene", "--no-s1", second, "--reference", first, "-o", str(out), "--overwrite")
-    assert "observed on another date" in " ".join(people.out.split())
+    words = " ".join(people.out.split())
+    assert "observed on another date" in words
+    assert "S2_20240501.tif, -10 days; after matching it differs by" in words
     refused = geocr("predict-scene", "--no-s1", second, "--method", "wishful", "-o", str(out))
     assert "--method: Input should be 'auto', 'scenefit' or 'temporal'" in " ".join(refused.err.split())
 

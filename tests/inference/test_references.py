@@ -243,3 +243,26 @@ def test_a_clear_date_hidden_by_real_clouds_comes_back_better_than_by_anything_e
 
     assert rmse(out["scene"]) < 0.8 * rmse(other)
     assert rmse(out["scene"]) < 0.025
+
+
+@pytest.mark.real_data
+def test_a_product_of_another_extent_is_laid_over_a_part_of_its_tile(real_data: Path, tmp_path: Path) -> None:
+    """A window of 15 August as a file of its own, filled from the item of the whole tile on 13 August."""
+    source = real_data / "s2_l2a_scene_T33TWM_120m"
+    near, far = "S2A_33TWM_20230815_0_L2A", "S2B_33TWM_20230813_0_L2A"
+    bands = ("B02", "B03", "B04", "B08")
+    window = ((500, 740), (300, 560))
+    opened = [rasterio.open(source / near / f"{band}.tif") for band in bands]
+    pixels = np.stack([file.read(1, window=window) for file in opened])
+    transform = opened[0].transform * opened[0].transform.translation(300, 500)
+    s2 = write_raster(tmp_path / "S2_20230815.tif", pixels, nodata=0, descriptions=bands, scale=1e-4, transform=transform)
+    hidden = disc(pixels.shape[1:], 120, 130, 50)
+    mask = write_raster(tmp_path / "mask.tif", hidden[None].astype(np.uint8), transform=transform)
+    reference = write_local_item(source / far, tmp_path)
+    config = PredictConfig(cloud_mask=mask, mask_buffer_px=0, references=(reference,))
+    out = pixels_of(predict_scene(None, s2, tmp_path / "out.tif", config=config))
+    assert set(np.unique(out["source_days"][0][hidden])) <= {-2, DAYS_NODATA}
+    borrowed = hidden & (out["source_days"][0] == -2)
+    assert borrowed.sum() > 0.9 * hidden.sum()
+    error = (out["scene"].astype(float) - pixels)[:, borrowed] * 1e-4
+    assert np.sqrt((error**2).mean()) < 0.03
