@@ -8,7 +8,7 @@ import numpy as np
 from rasterio.io import DatasetReader
 
 from geocr.core.bands import L1C_BANDS, L2A_BANDS, canonical_s2_band, parse_s2_bands
-from geocr.core.errors import BandError, InputError, UnitsError
+from geocr.core.errors import BandError, InputError, RasterReadError, UnitsError
 from geocr.io.damage import OnError
 from geocr.io.facts import OpticalFacts
 from geocr.io.grid import SceneGrid, grid_of
@@ -95,7 +95,7 @@ def open_optical(
     product = find_product(path)
     opened = _open_raster(path, wanted) if product is None else _open_product(product, wanted)
     if offset is None:
-        _refuse_offset_applied_twice(opened, on_error)
+        _refuse_offset_applied_twice(opened)
     return opened
 
 
@@ -248,8 +248,10 @@ def _number(tags: Mapping[str, str], name: str) -> float | None:
         return None
 
 
-def _refuse_offset_applied_twice(opened: OpenedOptical, on_error: OnError) -> None:
+def _refuse_offset_applied_twice(opened: OpenedOptical) -> None:
     """Raise when the offset turns so many pixels negative that it seems to be in the values already.
+
+    A block of the sample that does not decode is left out: damage is for the run that meets it, under its `on_error`.
 
     Raises:
         UnitsError: With both answers.
@@ -258,7 +260,10 @@ def _refuse_offset_applied_twice(opened: OpenedOptical, on_error: OnError) -> No
     if scale.offset >= 0:
         return
     chips = 4 if isinstance(opened.reader, StackReader) else 9  # a chip of a product decodes a block of JPEG 2000 in each band
-    dn = opened.reader.sample(range(1, len(opened.bands) + 1), chips=chips, on_error=on_error)
+    try:
+        dn = opened.reader.sample(range(1, len(opened.bands) + 1), chips=chips, on_error="nodata")
+    except RasterReadError:  # no chip decodes
+        return
     seen = scale.observed(dn)
     if not seen.any():
         return

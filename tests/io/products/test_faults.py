@@ -51,7 +51,7 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     safe = write_safe(tmp_path, FakeProduct(rows_10m=240, cols_10m=240))
     image = one(safe, "*_B08.jp2")
     image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
-    scene = open_scene(str(safe), s2_offset=-0.1)  # nothing is read to open it
+    scene = open_scene(str(safe))  # to look whether an offset was applied before, what decodes is enough
     with pytest.raises(RasterReadError, match=r"every block of an input must decode; .*SAFE fails in rows 0 to 239.*_B08\.jp2"):
         scene.read_dn(scene.grid.window)
     image.write_bytes(b"")
@@ -228,3 +228,21 @@ def test_addresses_are_resolved_against_their_document() -> None:
     assert resolve_href("/abs/B02.tif", "/data/item.json") == "/abs/B02.tif"
     assert resolve_href("file:///abs/B%2002.tif", "/data/item.json") == "/abs/B 02.tif"
     assert resolve_href("/vsizip/x.zip/B02.tif", "https://a.org/item.json") == "/vsizip/x.zip/B02.tif"
+
+
+@pytest.mark.parametrize(("lost", "asked"), [((0.4, 0.6), True), ((0.1, 0.9), False)])
+def test_damage_hides_no_offset_applied_before_and_refuses_nothing_itself(tmp_path: Path, lost: tuple[float, float], asked: bool) -> None:
+    """What decodes of the sample decides; where nothing does, the run that meets the damage says so."""
+    dark = np.random.default_rng(0).integers(300, 800, (1, 640, 640)).astype(np.uint16)
+    path = write_raster(tmp_path / "s2.tif", dark, descriptions=("B04",), scale=1e-4, offset=-0.1, nodata=0, block=64)
+    content = bytearray(Path(path).read_bytes())
+    first, last = (round(len(content) * share) for share in lost)
+    content[first:last] = b"\xff" * (last - first)
+    Path(path).write_bytes(content)
+    if asked:
+        refused(path, UnitsError, "an offset is applied once: .*turns 100% of a sample")
+    else:
+        scene = open_scene(path)
+        assert scene.scale.offset == -0.1
+        with pytest.raises(RasterReadError, match="every block of an input must decode"):
+            scene.read_dn(scene.grid.window)
