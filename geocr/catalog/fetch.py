@@ -1,6 +1,6 @@
 """Fetch: windows of remote images as local Cloud-Optimized GeoTIFFs, with items that describe them and a list of pairs.
 
-Pixels are read by odc-stac in blocks of rows through Dask, so memory is that of a few blocks, never of the image. What is finished stays: a
+Pixels are read by odc-stac in blocks of rows through Dask, so no image is ever held as a whole. What is finished stays: a
 run that was stopped goes on with the files, and within a file with the blocks of rows, that are missing.
 """
 
@@ -25,6 +25,7 @@ from geocr.io.cog import assemble_cog, sync_rename
 from geocr.io.failure import naming_failure
 from geocr.io.overviews import overview_factors
 from geocr.io.part import PartWriter
+from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.remote import gdal_name, gdal_options, is_remote
 from geocr.io.whole import write_json
 
@@ -97,9 +98,10 @@ def fetch(plans: Sequence[PairPlan], *, overwrite: bool, threads: int, progress:
     missing = {path: piece for path, piece in pieces.items() if not is_fetched(piece)}
     result = FetchResult(kept=[path for path in pieces if path not in missing])
     progress.stage("fetching", sum(len(_parts(piece)) for piece in missing.values()))
-    for path, piece in missing.items():
-        fetch_piece(piece, threads=threads, on_part=progress.advance)
-        result.fetched.append(path)
+    with rasterio.Env(**GDAL_OPTIONS):  # by default GDAL keeps blocks until 5 % of the machine's memory is full
+        for path, piece in missing.items():
+            fetch_piece(piece, threads=threads, on_part=progress.advance)
+            result.fetched.append(path)
     for item in _items(plans):
         write_json(item.place, fetched_item(item))
     return result
