@@ -51,7 +51,7 @@ def fit_line(other: FloatArray, scene: FloatArray) -> Line:
     """Fit by least squares on the pixels that the fit itself finds unchanged, until these no longer change.
 
     Regression over a no-change set, after Elvidge et al. (1995, Photogrammetric Engineering & Remote Sensing 61, 1255-1260); the set is
-    what lies within `NO_CHANGE` robust standard deviations of the line, and the first line maps quartiles onto quartiles, so that up to a
+    what lies within `NO_CHANGE` robust standard deviations of the line, and the first line maps quartiles onto quartiles, so that nearly a
     quarter of changed ground or missed cloud, however bright, does not turn it.
 
     Args:
