@@ -19,7 +19,9 @@ def command(
     ctx: typer.Context,
     scenes: Annotated[
         list[str],
-        typer.Argument(metavar="S1 S2", help="Sentinel-1 and Sentinel-2 rasters, in this order (with --no-s1: Sentinel-2 alone)."),
+        typer.Argument(
+            metavar="S1 S2", help="Sentinel-1 and Sentinel-2, rasters or products, in this order (with --no-s1: Sentinel-2 alone)."
+        ),
     ],
     out: Annotated[
         str | None,
@@ -82,7 +84,8 @@ def command(
     """Remove the clouds of a Sentinel-2 scene with the help of Sentinel-1.
 
     Writes a cloud-free COG on exactly the grid of S2, and <out>_provenance.tif that tells for each pixel whether it was observed (1),
-    reconstructed with Sentinel-1 (2) or without (3). Observed pixels are bit-identical to S2. A stopped run goes on where it was.
+    reconstructed with Sentinel-1 (2) or without (3), or observed on another date (4). Observed pixels are bit-identical to S2. A stopped run
+    goes on where it was.
 
     [bold]Examples[/bold]
 
@@ -91,6 +94,8 @@ def command(
       geocr predict-scene s1.tif s2.tif -o clear.tif --uncertainty --quicklook
 
       geocr predict-scene --no-s1 scene_s2.tif --s2-bands B02,B03,B04,B08
+
+      geocr predict-scene s1.tif S2_MSIL2A.zip --reference S2_MSIL2A_EARLIER.zip --report clear.html
 
       geocr predict-scene s1.tif s2.tif --cloud-mask scl --scl SCL.tif --mask-buffer-m 100 --dry-run
     """
@@ -212,23 +217,25 @@ def _run(
     return result, files
 
 
-def _extras(s2: str, display: Display, *, quicklook: bool, report: Path | None) -> "Callable[[OutputPaths], None] | None":
+def _extras(s2: str, display: Display, *, quicklook: bool, report: Path | None) -> "Callable[[OutputPaths], dict[str, Path]] | None":
     """What draws the files that were asked for beside the products; None when none was."""
     if not quicklook and report is None:
         return None
 
-    def draw(paths: "OutputPaths") -> None:
+    def draw(paths: "OutputPaths") -> dict[str, Path]:
+        drawn = {}
         if quicklook:
             from geocr.report.quicklook import write_quicklook
 
-            write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
+            drawn["quicklook"] = write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
         if report is not None:
             from geocr.report.html import write_report
             from geocr.report.result import find_result
 
             display.stage("writing the report", 1)
-            write_report(find_result(str(paths.scene), s2), report)
+            drawn["report"] = write_report(find_result(str(paths.scene), s2), report)
             display.advance()
+        return drawn
 
     return draw
 

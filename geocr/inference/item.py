@@ -39,7 +39,7 @@ def write_item(
     *,
     inputs: Mapping[str, str],
     collection: Path | str | None = None,
-    drawn: bool = False,
+    drawn: Mapping[str, Path] | None = None,
 ) -> None:
     """Write `<out>.json` beside the finished products, whole or not at all; what goes to an object store takes it along.
 
@@ -50,7 +50,7 @@ def write_item(
         summary: What the run tells of itself.
         inputs: `s2` and, if there is one, `s1`, as the user named them; several are separated by commas.
         collection: The collection file that will list the item, if any.
-        drawn: Whether files that are no products were made beside them.
+        drawn: Files that this run made and that are no products, by name; those in the products' folder are assets.
 
     Raises:
         OutputWriteError: When it cannot be written.
@@ -61,7 +61,7 @@ def write_item(
         id=paths.scene.stem,
         grid=scene.grid,
         time=item_time(prepared, inputs["s2"]),
-        assets=_assets(specs, paths, drawn=drawn),
+        assets=_assets(specs, paths, drawn or {}),
         properties=_properties(prepared, summary, inputs),
         links=(*_origins(inputs, place), *_membership(collection, place)),
         collection=collection_id(collection) if collection is not None else None,
@@ -103,15 +103,15 @@ def item_time(prepared: PreparedScene, s2: str) -> ItemTime:
         return ItemTime(acquired=None)
 
 
-def _assets(specs: Mapping[str, RasterSpec], paths: OutputPaths, *, drawn: bool) -> dict[str, ItemAsset]:
+def _assets(specs: Mapping[str, RasterSpec], paths: OutputPaths, drawn: Mapping[str, Path]) -> dict[str, ItemAsset]:
     """Products of the run, and what its command drew beside them."""
     assets = {}
     for name, spec in specs.items():
         title, roles = _ASSETS.get(name, (name.replace("_", " "), ("data",)))
         assets[name] = ItemAsset(href=f"./{getattr(paths, name).name}", title=title, roles=roles, spec=spec)
     for name, (title, roles) in _EXTRAS.items():
-        path = getattr(paths, name, None)
-        if drawn and isinstance(path, Path) and path.exists():
+        path = drawn.get(name)
+        if path is not None and path.absolute().parent == paths.scene.absolute().parent:
             assets[name] = ItemAsset(href=f"./{path.name}", title=title, roles=roles)
     return assets
 

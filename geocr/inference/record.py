@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geocr._version import __version__
-from geocr.clouds.selection import mask_files, method_without_folders
+from geocr.clouds.selection import mask_files, method_without_folders, without_folders
 from geocr.inference.parts import Manifest
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.products import Provenance, days_spec, mask_spec, provenance_spec, scene_spec, std_spec
@@ -78,17 +78,17 @@ def _optical_name(scene: Scene) -> str:
 def _reference_tags(prepared: PreparedScene) -> dict[str, str]:
     """Which other dates were read, and how far away they are; nothing in a run without."""
     others = prepared.tiles.others
-    dates = [{"name": other.name, "days": other.days, "mask": _without_folders(other.facts)} for other in others]
+    dates = [
+        {"name": other.name, "days": other.days, "mask": _without_folders(other.facts)}
+        | ({"s1": sar_names(other.scene)} if other.scene.sar is not None else {})
+        for other in others
+    ]
     return {"GEOCR_REFERENCES": json.dumps(dates, sort_keys=True)} if others else {}
 
 
 def _without_folders(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Paths and URLs cut to their names: where files lay on one machine says nothing on another, and equal runs give equal bytes."""
-    return {key: Path(value).name if isinstance(value, str) and _is_place(value) else value for key, value in facts.items()}
-
-
-def _is_place(value: str) -> bool:
-    return Path(value).is_absolute() or is_remote(value)
+    return {key: without_folders(value) if isinstance(value, str) else value for key, value in facts.items()}
 
 
 def attribution(scene: Scene) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def predict_scene(
     scheduler: str = "threads",
     workers: int | None = None,
     scratch: str | Path | None = None,
-    extras: Callable[[OutputPaths], object] | None = None,
+    extras: Callable[[OutputPaths], Mapping[str, Path]] | None = None,
     stac: bool = True,
     collection: str | Path | None = None,
     progress: Progress | None = None,
@@ -112,7 +112,8 @@ def predict_scene(
         workers: Bands of rows computed at the same time with `threads` (1 when None), or processes to start with `processes` (one a
             core when None).
         scratch: Folder for unfinished work on a result for an object store; one in the system's temporary folder when None.
-        extras: Writes further files beside the products, when those are finished on this machine and not yet uploaded.
+        extras: Writes further files, when the products are finished on this machine and not yet uploaded, and returns them by name
+            (`quicklook`, `report`).
         stac: Also write a STAC item, `<out>.json`.
         collection: STAC collection that will list the item; the item says so, the collection is the caller's to write.
         progress: Told how it goes.
@@ -148,14 +149,13 @@ def predict_scene(
         specs = product_specs(prepared, fitted)
         computed = _write_bands(prepared, fitted, manifest, specs, progress, scheduler=scheduler, workers=workers)
         _finish(paths, prepared.plan, manifest, specs, progress)
-    if extras is not None:
-        extras(paths)
+    drawn = extras(paths) if extras is not None else {}
     if stac:
         found = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
         inputs = {"s2": s2} if s1 is None else {"s1": s1, "s2": s2}
         if prepared.tiles.others:
             inputs["references"] = ",".join(path for reference in references_of(config) for path in reference.files)
-        write_item(prepared, specs, paths, found, inputs=inputs, collection=collection, drawn=extras is not None)
+        write_item(prepared, specs, paths, found, inputs=inputs, collection=collection, drawn=drawn)
     publish(paths)
     summary = summarise(prepared, fitted, manifest, computed=computed, seconds=time.monotonic() - began)
     manifest.remove()

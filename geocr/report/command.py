@@ -7,7 +7,7 @@ from typing import Any
 
 from geocr._version import __version__
 from geocr.config import PredictConfig
-from geocr.report.result import settings_of
+from geocr.report.result import json_list_tag, settings_of
 
 OPTION_NAMES = {
     "tile_px": "--tile",
@@ -43,7 +43,14 @@ def repeat_command(tags: Mapping[str, str], out: str) -> str:
         if same_version and _is_default(name, value):
             continue
         words += _option_words(option_of(name), value)
+    words += [word for date in other_dates(tags) for word in ("--reference", date)]
     return shlex.join(words)
+
+
+def other_dates(tags: Mapping[str, str]) -> list[str]:
+    """The other dates that the run read, `S2` or `S2,S1`; settings in the tags leave them out."""
+    dates = json_list_tag(tags, "GEOCR_REFERENCES")
+    return [",".join(str(date[key]) for key in ("name", "s1") if key in date) for date in dates if "name" in date]
 
 
 def _is_default(name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value

@@ -16,7 +16,7 @@ from geocr.io.qgis import STD_COLOURS, std_range
 from geocr.report.cells import CELL_PX, CellCounts, Chip, choose_chips, count_cells
 from geocr.report.charts import gradient, histogram, line_swatch, quartiles, spectra, swatch
 from geocr.report.classes import ProvenanceClass, provenance_classes
-from geocr.report.command import repeat_command
+from geocr.report.command import other_dates, repeat_command
 from geocr.report.layers import Palette, Pixels, draw_layers, palette_of, read_pixels
 from geocr.report.page import definitions, self_contained_page, table
 from geocr.report.rendering import shrunk_shape
@@ -284,20 +284,28 @@ def _statistics(facts: Facts) -> str:
 
 def _run(facts: Facts) -> str:
     tags = facts.result.tags
-    command = repeat_command(tags, _name(facts.result.files.scene))
     inputs = [("Sentinel-2", tags.get("GEOCR_INPUT_S2", "unknown")), ("Sentinel-1", tags.get("GEOCR_INPUT_S1", "unknown"))]
+    inputs += [("Other dates", ", ".join(other_dates(tags)))] if other_dates(tags) else []
     made = [
         ("geocr, of the run", tags["GEOCR_VERSION"]),
         ("geocr, of this report", __version__),
         ("GDAL, of this report", rasterio.__gdal_version__),
     ]
     return (
-        f'<h3>To repeat it</h3><pre id="command" tabindex="0">{escape(command)}</pre>'
-        f'<p><button type="button" class="copy" hidden>Copy the command</button> <span class="soft">Files are named without their folders.</span></p>'
-        f"<h3>Inputs and versions</h3>{definitions(inputs + made)}"
+        f"<h3>To repeat it</h3>{_command(facts)}<h3>Inputs and versions</h3>{definitions(inputs + made)}"
         f"<h3>Parameters</h3>{definitions(_plain(settings_of(tags)))}"
         f"<h3>Method</h3>{definitions(_plain({key: value for key, value in json_tag(tags, 'GEOCR_METHOD').items() if key != 'error'}))}"
         f"<h3>Cloud mask</h3>{definitions(_plain(json_tag(tags, 'GEOCR_CLOUD_MASK')))}"
+    )
+
+
+def _command(facts: Facts) -> str:
+    tags = facts.result.tags
+    if "GEOCR_INPUT_S2" not in tags:
+        return "<p>The scene was made from arrays in Python (.geocr.remove_clouds): no command line repeats it.</p>"
+    return (
+        f'<pre id="command" tabindex="0">{escape(repeat_command(tags, _name(facts.result.files.scene)))}</pre>'
+        f'<p><button type="button" class="copy" hidden>Copy the command</button> <span class="soft">Files are named without their folders.</span></p>'
     )
 
 

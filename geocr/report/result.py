@@ -1,7 +1,7 @@
 """The files of a finished run, found and opened together: the scene, its provenance, its uncertainty, and what it was made from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -87,6 +87,15 @@ def json_tag(tags: dict[str, str], name: str) -> dict[str, Any]:
     except json.JSONDecodeError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def json_list_tag(tags: Mapping[str, str], name: str) -> list[dict[str, Any]]:
+    """A tag that holds a JSON list of objects; empty where it is missing or holds something else."""
+    try:
+        content = json.loads(tags.get(name, "[]"))
+    except json.JSONDecodeError:
+        return []
+    return [item for item in content if isinstance(item, dict)] if isinstance(content, list) else []
 
 
 def find_result(scene: str, s2: str | None = None) -> ResultFiles:

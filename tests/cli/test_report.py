@@ -1,5 +1,6 @@
 """`predict-scene --report` and `geocr report`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,19 @@ def test_the_report_changes_no_byte_of_the_run(clear: Path, files: Files, geocr:
     plain = files.folder / "plain.tif"
     assert geocr(*files.arguments("-o", plain, "--uncertainty", "--checkpoint", rgbn_net, "--quiet", "--any-level")).code == 0
     assert plain.read_bytes() == clear.read_bytes()
+
+
+def test_the_item_lists_what_this_run_drew_and_nothing_older(clear: Path, files: Files, geocr: Command, rgbn_net: Path) -> None:
+    def drawn(*more: object) -> set[str]:
+        done = geocr(*files.arguments("-o", clear, "--checkpoint", rgbn_net, "--any-level", "--quiet", "--overwrite", *more))
+        assert done.code == 0, done.err
+        assets = json.loads(clear.with_suffix(".json").read_text())["assets"]
+        return {asset["href"] for name, asset in assets.items() if name in ("quicklook", "report")}
+
+    assert drawn("--quicklook", "--report", files.folder / "run.html") == {"./clear_quicklook.png", "./run.html"}
+    assert drawn("--report", files.folder / "run.html") == {"./run.html"}
+    (files.folder / "sub").mkdir()
+    assert drawn("--report", files.folder / "sub" / "run.html") == set()
 
 
 def test_the_summary_names_it(files: Files, geocr: Command, rgbn_net: Path) -> None:

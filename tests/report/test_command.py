@@ -55,6 +55,16 @@ def test_read_back_it_means_the_same(settings: dict[str, Any], version: str) -> 
     assert (params["scenes"], params["out"]) == (["s1.tif", "s2.tif"], "a b.tif")
 
 
+def test_other_dates_are_named_though_no_setting_names_them() -> None:
+    """Tags of a run leave folders out, and with them the setting: the dates have a tag of their own."""
+    dates = [{"name": "S2_20240504.tif", "days": 3, "mask": {}, "s1": "S1_20240504.tif"}, {"name": "a b.SAFE", "days": -5, "mask": {}}]
+    tags = tags_of(PredictConfig(max_days=9)) | {"GEOCR_REFERENCES": json.dumps(dates)}
+    _, again = read_back(repeat_command(tags, "out.tif"))
+    assert again == PredictConfig(max_days=9, references=("S2_20240504.tif,S1_20240504.tif", "a b.SAFE"))
+    for broken in ("{", "{}", "[1]", '[{"days": 3}]'):
+        assert "--reference" not in repeat_command(tags | {"GEOCR_REFERENCES": broken}, "out.tif")
+
+
 def test_every_setting_has_an_option() -> None:
     group: Any = typer.main.get_command(app)
     options = {name for each in group.commands["predict-scene"].params for name in each.opts}

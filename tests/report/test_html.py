@@ -17,7 +17,8 @@ from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
 from geocr.report import html as html_module
 from geocr.report.html import require_report_place, write_report
 from geocr.report.result import find_result
-from tests.report.runs import Run, make_run
+from tests.report.runs import BANDS, Run, make_run
+from tests.scenes import write_raster
 
 
 class Page(HTMLParser):
@@ -150,6 +151,15 @@ def test_without_the_input_before_is_left_out_with_a_reason(tmp_path: Path) -> N
     assert "name it with --s2" in text
     assert not any((each["alt"] or "").startswith("Before") for each in page.all("img"))
     assert not [each for each in page.all("input") if "position" in (each.get("class") or "")]
+
+
+def test_a_scene_made_of_arrays_has_no_command(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    kept = {key: text for key, text in run.tags.items() if not key.startswith("GEOCR_INPUT")}
+    write_raster(tmp_path / "clear.tif", run.after, nodata=0, descriptions=BANDS, scale=1e-4, offset=-0.1, tags=kept)
+    text = report_of(run, run.s2)
+    assert "made from arrays in Python" in text
+    assert "predict-scene" not in text
 
 
 def test_without_uncertainty_and_without_clouds(tmp_path: Path) -> None:
