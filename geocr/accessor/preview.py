@@ -8,6 +8,7 @@ import dask
 import numpy as np
 import rasterio
 import xarray as xr
+from affine import Affine
 from PIL import Image
 
 from geocr.accessor.layout import XarrayObject
@@ -17,6 +18,9 @@ from geocr.core.errors import InputError
 from geocr.core.types import ByteArray, FloatArray
 from geocr.inference.products import PROVENANCE_CATEGORIES
 from geocr.report.quicklook import PANEL_PX, write_quicklook
+
+_PICTURE_GRID = Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+"""Of the temporary files, whose place does not matter: rasterio warns of a file that has none."""
 
 
 def draw_preview(result: XarrayObject, before: XarrayObject | None) -> Image.Image:
@@ -79,7 +83,15 @@ def _without_first_panel(picture: Image.Image) -> Image.Image:
 
 def _write(path: Path, image: FloatArray, names: tuple[str, ...], tags: dict[str, str]) -> str:
     with rasterio.open(
-        path, "w", driver="GTiff", count=image.shape[0], height=image.shape[1], width=image.shape[2], dtype="float32", nodata=np.nan
+        path,
+        "w",
+        driver="GTiff",
+        count=image.shape[0],
+        height=image.shape[1],
+        width=image.shape[2],
+        dtype="float32",
+        nodata=np.nan,
+        transform=_PICTURE_GRID,
     ) as file:
         file.write(image)
         file.update_tags(**{key: value for key, value in tags.items() if key == "ATTRIBUTION"})
@@ -90,7 +102,15 @@ def _write(path: Path, image: FloatArray, names: tuple[str, ...], tags: dict[str
 
 def _write_classes(path: Path, classes: ByteArray) -> str:
     with rasterio.open(
-        path, "w", driver="GTiff", count=1, height=classes.shape[0], width=classes.shape[1], dtype="uint8", nodata=0
+        path,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=classes.shape[0],
+        width=classes.shape[1],
+        dtype="uint8",
+        nodata=0,
+        transform=_PICTURE_GRID,
     ) as file:
         file.write(classes, 1)
         file.write_colormap(1, {value: colour for value, (_, colour) in PROVENANCE_CATEGORIES.items()})

@@ -85,6 +85,7 @@ def test_attributes_coordinates_and_encoding_survive(paths: ScenePaths) -> None:
         xr.testing.assert_identical(clear.coords[name].drop_vars("provenance", errors="ignore"), cloudy.coords[name])
 
 
+@pytest.mark.filterwarnings("error::rasterio.errors.NotGeoreferencedWarning")
 def test_preview_shows_three_panels_or_the_two_it_knows(lazy: xr.DataArray) -> None:
     whole = lazy.geocr.preview()
     pixels = np.asarray(whole.convert("RGB"))
