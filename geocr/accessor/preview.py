@@ -19,8 +19,8 @@ from geocr.core.types import ByteArray, FloatArray
 from geocr.inference.products import PROVENANCE_CATEGORIES
 from geocr.report.quicklook import PANEL_PX, write_quicklook
 
-_PICTURE_GRID = Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
-"""Of the temporary files, whose place does not matter: rasterio warns of a file that has none."""
+_PICTURE_GRID = Affine(10.0, 0.0, 0.0, 0.0, -10.0, 0.0)
+"""Of the temporary files, whose place does not matter: rasterio warns of a file that has none, or the identity."""
 
 
 def draw_preview(result: XarrayObject, before: XarrayObject | None) -> Image.Image:
