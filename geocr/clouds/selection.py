@@ -13,6 +13,7 @@ from geocr.clouds.vector import make_vector_mask
 from geocr.core.errors import InputError, RasterNotFoundError
 from geocr.core.registry import Registry
 from geocr.io.polygons import VECTOR_SUFFIXES
+from geocr.io.remote import is_remote
 from geocr.io.scene import Scene
 
 CLOUD_MASKS = Registry(
@@ -113,8 +114,15 @@ def method_without_folders(method: str) -> str:
     shown = []
     for part in _parts(method):
         name, equals, path = part.partition("=") if part.partition("=")[0] in READ_FROM_FILES else ("", "", part)
-        shown.append(f"{name}{equals}{Path(path).name if Path(path).is_absolute() or '://' in path else path}")
+        shown.append(f"{name}{equals}{without_folders(path)}")
     return "+".join(shown)
+
+
+def without_folders(place: str) -> str:
+    """The last part of an absolute path or of a URL, without its query (which may hold a signature); anything else as it is."""
+    if is_remote(place):
+        return Path(place.partition("?")[0]).name
+    return Path(place).name if Path(place).is_absolute() else place
 
 
 def _make(scene: Scene, request: MaskRequest, choice: _Choice) -> CloudMask:
@@ -122,16 +130,18 @@ def _make(scene: Scene, request: MaskRequest, choice: _Choice) -> CloudMask:
     if choice.name is not None:
         mask: CloudMask = CLOUD_MASKS.load(choice.name)(scene, request)
         return mask
-    if Path(choice.path or "").suffix.lower() in VECTOR_SUFFIXES:
+    if Path((choice.path or "").partition("?")[0]).suffix.lower() in VECTOR_SUFFIXES:
         return make_vector_mask(scene, request)
     return make_file_mask(scene, request)
 
 
 def _parts(method: str) -> tuple[str, ...]:
-    """The masks that are joined; a file whose name holds a plus is one."""
-    if "+" not in method or Path(method).exists() or "://" in method:
+    """The masks that are joined; a file whose name holds a plus is one, and a URL, which may hold some, is the last."""
+    if "+" not in method or Path(method).exists():
         return (method,)
-    return tuple(part.strip() for part in method.split("+"))
+    parts = method.split("+")
+    last = next((place for place, part in enumerate(parts) if "://" in part), len(parts) - 1)
+    return tuple(part.strip() for part in (*parts[:last], "+".join(parts[last:])))
 
 
 def _choose(scene: Scene, method: str, scl: str | None) -> tuple[_Choice, ...]:

@@ -63,6 +63,7 @@ def make_vector_mask(scene: Scene, request: MaskRequest) -> VectorMask:
         CloudMaskError: When no file is given.
         RasterNotFoundError: When there is none at the path.
         RasterReadError: When it is no vector file, or holds points or lines.
+        GeoreferenceError: When it names no CRS and its coordinates are no degrees.
         InputError: When a threshold is given.
     """
     if request.raster is None:

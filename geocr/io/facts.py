@@ -46,11 +46,14 @@ class SarFacts:
     acquired: datetime | None = None
     """Sensing time, UTC; of a mosaic the one nearest to the scene."""
     radiometry: SarRadiometry | None = None
+    """Of a mosaic that of all its images, as the next two; None where they differ."""
     orbit: OrbitDirection | None = None
     relative_orbit: int | None = None
     days_from_optical: float | None = None
     """Days from the Sentinel-2 image to this one, negative when it is the earlier; whole days where only a day is known."""
     products: tuple[str, ...] = ()
     """Names of all images of a mosaic, in the order in which they fill it; `()` of a single image."""
+    images: tuple["SarFacts", ...] = ()
+    """What is known of each of them, in the same order."""
     files: tuple[str, ...] = ()
     """Files and URLs behind the pixels, where the raster is not a file itself."""

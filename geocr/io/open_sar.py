@@ -27,7 +27,7 @@ class OpenedSar:
     bands: tuple[str, ...]
     """Polarisations in the order read."""
     facts: SarFacts
-    """What is known of it; of a mosaic that of its first image, and of the others the names and files."""
+    """What is known of it; of a mosaic the time of its first image, what all of them share, and what is known of each."""
     notes: tuple[str, ...]
     """What was decided, a sentence each."""
 
@@ -81,12 +81,23 @@ def open_sar_on(
     notes = [*said, *notes, *far, *notes_on(images, optical_time)]
     if len(images) == 1:
         return OpenedSar(reader=first.reader, bands=first.bands, facts=first.facts, notes=tuple(notes))
-    facts = replace(
-        first.facts,
+    reader = SarMosaic([image.reader for image in images])
+    return OpenedSar(reader=reader, bands=first.bands, facts=_facts_of_all(images), notes=tuple(notes))
+
+
+def _facts_of_all(images: Sequence[SarImage]) -> SarFacts:
+    """Facts of a mosaic: those of its first image, less what the others do not share."""
+    all_facts = tuple(image.facts for image in images)
+    first = all_facts[0]
+    return replace(
+        first,
+        radiometry=first.radiometry if {facts.radiometry for facts in all_facts} == {first.radiometry} else None,
+        orbit=first.orbit if {facts.orbit for facts in all_facts} == {first.orbit} else None,
+        relative_orbit=first.relative_orbit if {facts.relative_orbit for facts in all_facts} == {first.relative_orbit} else None,
         products=tuple(image.facts.product or short_name(image.name) for image in images),
+        images=all_facts,
         files=tuple(file for image in images for file in image.facts.files or (image.reader.path,)),
     )
-    return OpenedSar(reader=SarMosaic([image.reader for image in images]), bands=first.bands, facts=facts, notes=tuple(notes))
 
 
 def _overlapping(sources: Sequence[SarSource], grid: SceneGrid, options: SarOptions, on_error: OnError) -> tuple[list[SarImage], list[str]]:

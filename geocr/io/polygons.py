@@ -77,7 +77,7 @@ def read_polygons(
     Raises:
         RasterNotFoundError: When there is no such file.
         RasterReadError: When it cannot be read, or holds no polygons.
-        GeoreferenceError: When its SRID is no EPSG code.
+        GeoreferenceError: When its SRID is no EPSG code, or it names no CRS and is not in degrees.
     """
     geometry, crs = _read(source, option, what)
     polygons = [part for part in shapely.get_parts(geometry) if part.geom_type in ("Polygon", "MultiPolygon")]
@@ -119,7 +119,20 @@ def _read(source: str, option: str, what: str) -> tuple[BaseGeometry, CRS]:
     except DataSourceError as error:
         raise RasterReadError(f"{option} must be a vector file that GDAL reads, or WKT; {source} is not: {error}") from error
     crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else WGS84
-    return shapely.union_all([shape for shape in shapely.from_wkb(shapes) if shape is not None]), crs
+    geometry = shapely.union_all([shape for shape in shapely.from_wkb(shapes) if shape is not None])
+    if not meta["crs"] and not geometry.is_empty:
+        _require_degrees(geometry, source, what)
+    return geometry, crs
+
+
+def _require_degrees(geometry: BaseGeometry, source: str, what: str) -> None:
+    """Refuse coordinates that are no longitude and latitude where no CRS says what else they are."""
+    west, south, east, north = geometry.bounds
+    if west < -360 or east > 360 or south < -90 or north > 90:
+        raise GeoreferenceError(
+            f"{what} without a CRS is in degrees of longitude and latitude; {source} names none and spans x {west:.6g} to {east:.6g}, "
+            f"y {south:.6g} to {north:.6g}; write its CRS beside it (the .prj of a shapefile) or into it"
+        )
 
 
 def _from_wkt(text: str, option: str, what: str) -> tuple[BaseGeometry, CRS]:

@@ -18,7 +18,7 @@ from geocr.io.grid import SceneGrid, grid_of
 from geocr.io.raster import RasterReader, spoken_path
 from geocr.io.sar import SarReader
 from geocr.io.sar_gcps import gcp_bounds
-from geocr.io.sar_names import facts_of_names
+from geocr.io.sar_names import facts_of_names, units_in
 from geocr.io.sar_options import SarOptions
 from geocr.io.sar_pair import pair_vrt
 from geocr.io.sar_source import SarSource
@@ -119,7 +119,11 @@ def _units(
         said = "Warning: Sentinel-1 counts in radar geometry are taken as amplitude and are not calibrated: their dB are neither sigma0 nor gamma0."
         return "amplitude", [said]
     if units is None:
-        units = detect_units(_observed_sample(raw, indexes, on_error), path)
+        sample = _observed_sample(raw, indexes, on_error)
+        units = detect_units(sample, path)
+        named = units_in([*(text for text in raw.handle.descriptions if text), Path(path).name])
+        if named in ("power", "amplitude") and _negative_share(sample) <= MAX_NEGATIVE_SHARE:
+            return named, [f"Sentinel-1 is taken as {named}: its name tells (--s1-units says otherwise)."]
         why = "some values are negative" if units == "db" else "no value is negative"
         return units, [f"Sentinel-1 is taken as {'dB' if units == 'db' else units}: {why} (--s1-units says otherwise)."]
     if units in ("power", "amplitude"):
@@ -155,12 +159,18 @@ def _wrong_polarisation(source: DatasetReader, path: str) -> BandError:
 
 
 def _refuse_negative(sample: NumberArray, units: SarUnits, path: str) -> None:
-    finite = sample[np.isfinite(sample)]
-    if finite.size and float((finite < 0).mean()) > MAX_NEGATIVE_SHARE:
+    share = _negative_share(sample)
+    if share > MAX_NEGATIVE_SHARE:
         raise UnitsError(
-            f"{units} is never negative, and {(finite < 0).mean():.0%} of a sample of {path} is (down to {finite.min():.4g}): "
+            f"{units} is never negative, and {share:.0%} of a sample of {path} is (down to {sample[np.isfinite(sample)].min():.4g}): "
             f"these look like dB; give --s1-units db, or leave it out"
         )
+
+
+def _negative_share(sample: NumberArray) -> float:
+    """Share of negative values among those that are finite; 0 where none is."""
+    finite = sample[np.isfinite(sample)]
+    return float((finite < 0).mean()) if finite.size else 0.0
 
 
 def _observed_sample(raw: RasterReader, indexes: tuple[int, ...], on_error: OnError) -> NumberArray:

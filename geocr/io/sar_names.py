@@ -1,4 +1,4 @@
-"""What a Sentinel-1 raster's name, band names and tags tell: product, time, radiometry, orbit.
+"""What a Sentinel-1 raster's name, band names and tags tell: product, time, radiometry, units, orbit.
 
 Names understood: ESA's products (`S1A_IW_GRDH_1SDV_20180716T004042_..._022812_02792A_FD5B`), ASF HyP3
 (`..._RTC30_G_gpuned_FD6A`: the letters after `G_` are gamma0 or sigma0, power, amplitude or decibel, and so on), OPERA
@@ -11,13 +11,15 @@ from pathlib import Path
 
 from geocr.io.facts import OrbitDirection, SarFacts
 from geocr.io.times import acquisition_time
-from geocr.radiometry.sar import SarRadiometry
+from geocr.radiometry.sar import SarRadiometry, SarUnits
 
 _RADIOMETRY = {
     "sigma0": re.compile(r"(?<![a-z])sigma[-_ ]?(?:0|nought|naught|zero)(?![0-9])"),
     "gamma0": re.compile(r"(?<![a-z])gamma[-_ ]?(?:0|nought|naught|zero)(?![0-9])|(?<![a-z])(?:rtc|nrb)(?![a-z])"),
 }
-_HYP3 = re.compile(r"_rtc\d\d_[a-z]_([gs])[pad][um][nf][ec][dpt]")
+_HYP3 = re.compile(r"_rtc\d\d_[a-z]_([gs])([pad])[um][nf][ec][dpt]")
+_HYP3_UNITS: dict[str, SarUnits] = {"p": "power", "a": "amplitude", "d": "db"}
+_AMPLITUDE = re.compile(r"(?<![a-z])amplitude(?![a-z])")
 _PRODUCT = re.compile(
     r"S1[A-D]_(?:IW|EW|SM|S[1-6]|WV)_[A-Z]{3}[A-Z_]_[12][SA][SD][HV]_\d{8}T\d{6}_\d{8}T\d{6}_(\d{6})_[0-9A-F]{6}_[0-9A-F]{4}"
 )
@@ -65,6 +67,18 @@ def radiometry_in(texts: Iterable[str]) -> SarRadiometry | None:
             return "sigma0"
         if explicit == ["gamma0"]:
             return "gamma0"
+    return None
+
+
+def units_in(texts: Iterable[str]) -> SarUnits | None:
+    """Units by the first text that tells them: a HyP3 product's name, or the word `amplitude`, as SNAP names its bands."""
+    for text in texts:
+        lower = text.lower()
+        hyp3 = _HYP3.search(lower)
+        if hyp3:
+            return _HYP3_UNITS[hyp3.group(2)]
+        if _AMPLITUDE.search(lower):
+            return "amplitude"
     return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from rasterio.dtypes import dtype_rev, typename_fwd
 from rasterio.io import DatasetReader
 
 from geocr.core.bands import S1_BANDS, canonical_s1_band, names_other_polarisation
@@ -95,7 +96,7 @@ _QUOTE = {'"': "&quot;"}
 
 
 def _band(number: int, source: DatasetReader, path: str, polarisation: str) -> str:
-    kind = {"int8": "Int8", "uint8": "Byte"}.get(source.dtypes[0], source.dtypes[0].title().replace("Uint", "UInt"))
+    kind = typename_fwd[dtype_rev[source.dtypes[0]]]
     rect = f'xOff="0" yOff="0" xSize="{source.width}" ySize="{source.height}"'
     nodata = "" if source.nodata is None else f"<NoDataValue>{source.nodata!r}</NoDataValue>"
     block_rows, block_cols = source.block_shapes[0]

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.features import geometry_mask
 
-from geocr.clouds.selection import make_cloud_mask, mask_files
-from geocr.core.errors import InputError, RasterNotFoundError, RasterReadError
+from geocr.clouds.selection import make_cloud_mask, mask_files, method_without_folders
+from geocr.core.errors import GeoreferenceError, InputError, RasterNotFoundError, RasterReadError
 from geocr.core.types import Window
 from geocr.io.scene import Scene
 from tests.clouds.optical import disc, paint, scene_of
@@ -107,6 +108,15 @@ def test_what_is_no_polygon_is_refused(scene: Scene, tmp_path: Path) -> None:
         make_cloud_mask(scene, geojson(tmp_path / "clouds.geojson", BOX), threshold=0.5)
 
 
+def test_metres_without_a_crs_are_refused(scene: Scene, tmp_path: Path) -> None:
+    """Taken for degrees they would lie nowhere, and the scene would pass for clear."""
+    path = tmp_path / "clouds.shp"
+    with pytest.warns(UserWarning, match="crs"):
+        pyogrio.raw.write(path, np.array([shapely.to_wkb(BOX)], dtype=object), [], [], geometry_type="Polygon", crs=None)
+    with pytest.raises(GeoreferenceError, match=r"without a CRS is in degrees .*clouds.shp names none and spans x"):
+        make_cloud_mask(scene, str(path))
+
+
 def test_a_vector_mask_pickles(scene: Scene, tmp_path: Path) -> None:
     mask = make_cloud_mask(scene, geojson(tmp_path / "clouds.geojson", BOTH), buffer_m=20)
     again = pickle.loads(pickle.dumps(mask))  # noqa: S301 - our own bytes
@@ -155,6 +165,17 @@ def test_a_name_with_a_plus_is_a_file_where_there_is_one(scene: Scene, tmp_path:
         make_cloud_mask(scene, "rule+nowhere")
     with pytest.raises(InputError, match="each a name or a file, got 'rule\\+'"):
         make_cloud_mask(scene, "rule+")
+
+
+def test_a_url_is_the_last_of_a_union_and_keeps_its_plus() -> None:
+    url = "https://example.org/masks/a+b.tif?sig=c+d"
+    assert mask_files(f"rule+own.gpkg+{url}") == ("own.gpkg", url)
+    assert mask_files(url) == (url,)
+
+
+def test_tags_name_files_without_folders_and_signatures() -> None:
+    assert method_without_folders("rule+/data/own.gpkg+scl=https://example.org/x/SCL.tif?sig=secret") == "rule+own.gpkg+scl=SCL.tif"
+    assert method_without_folders("own.gpkg") == "own.gpkg"
 
 
 def test_files_that_a_mask_names() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from geocr.inference.record import attribution
+from geocr.inference.sar_record import sar_account
 from geocr.io.open import open_scene
 from tests.scenes import write_raster
 
@@ -43,3 +44,18 @@ def test_the_notice_names_the_year_of_the_data_where_it_is_known(
 def test_a_notice_of_the_input_is_kept(tmp_path: Path) -> None:
     scene = open_scene(*scene_files(tmp_path, "a.tif", "b.tif", {"ATTRIBUTION": "mine"}))
     assert attribution(scene) == "mine"
+
+
+def test_a_mosaic_tells_of_all_what_they_share_and_of_each_the_rest(tmp_path: Path) -> None:
+    s2, near = scene_files(tmp_path, "S2A_20230815T101031.tif", "S1A_20230816T051733_gamma0_asc.tif")
+    _, far = scene_files(tmp_path, "S2A_20230815T101031.tif", "S1A_20230801T171733_gamma0_desc.tif")
+    one = {"acquired": "2023-08-16T05:17:33+00:00", "days_from_s2": 0.8, "radiometry": "gamma0"}
+    other = {"acquired": "2023-08-01T17:17:33+00:00", "days_from_s2": -13.7, "radiometry": "gamma0"}
+    assert sar_account(open_scene(s2, f"{far},{near}")) == {
+        **one,
+        "images": [
+            {"name": Path(near).name, **one, "orbit": "ascending"},
+            {"name": Path(far).name, **other, "orbit": "descending"},
+        ],
+    }
+    assert sar_account(open_scene(s2, near)) == {**one, "orbit": "ascending"}

@@ -48,6 +48,14 @@ def test_a_dark_lake_inside_stays_and_one_on_the_edge_goes() -> None:
     assert border_noise(db)[10:20, 30:40].all()
 
 
+def test_corners_chain_too() -> None:
+    db = swath((40, 100), 0)
+    steps = np.arange(12)
+    db[:, 10 + steps, 10 + steps] = -45
+    assert border_noise(db)[10 + steps, 10 + steps].all()
+    assert border_noise(db).sum() == steps.size
+
+
 @pytest.mark.parametrize(("value", "is_noise"), [(-0.01, True), (0.0, False), (0.01, False)])
 def test_where_dark_begins(value: float, is_noise: bool) -> None:
     db = swath((20, 30), 0)
@@ -94,6 +102,15 @@ def test_a_pixel_does_not_depend_on_its_window(tmp_path: Path, rows: list[int], 
         for left, right in itertools.pairwise(lefts):
             part = source.read_backscatter(Window(row=top, col=left, height=bottom - top, width=right - left))
             np.testing.assert_array_equal(part, whole[:, top:bottom, left:right])
+
+
+def test_the_farthest_of_a_rim_is_known_in_a_window_of_its_own(tmp_path: Path) -> None:
+    """All of the chain that decides it lies outside the window, the unmeasured pixel at its end as far as one can be."""
+    rim = swath((30, 200), BORDER_REACH_PX + 1)
+    source = reader(write_raster(tmp_path / "s1.tif", rim), (30, 200))
+    last = 10 + BORDER_REACH_PX - 1
+    assert np.isnan(source.read_backscatter(Window(row=15, col=last, height=1, width=1))).all()
+    assert np.isfinite(source.read_backscatter(Window(row=15, col=last + 1, height=1, width=1))).all()
 
 
 def test_a_bright_window_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

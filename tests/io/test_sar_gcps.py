@@ -74,6 +74,22 @@ def test_pixels_come_from_where_the_spline_says(tmp_path: Path, s2: str) -> None
         np.testing.assert_allclose(got, expected, atol=0.06)
 
 
+def test_a_finer_swath_is_averaged_in_power_over_the_pixel(tmp_path: Path, s2: str) -> None:
+    """The kernel is as wide as a scene pixel, as for images on a map grid: a fine checkerboard comes out at its mean power."""
+    rows, cols = 800, 800
+    values = np.full((2, rows, cols), 1.0, np.float32)
+    values[:, (np.add.outer(np.arange(rows), np.arange(cols)) % 2).astype(bool)] = 99.0
+    ground = TRANSFORM * Affine.translation(40, 40) * Affine.rotation(-5) * Affine.scale(0.25)
+    points = [(row, col) for row in np.linspace(0, rows, 5) for col in np.linspace(0, cols, 5)]
+    places = [ground * (col, row) for row, col in points]
+    gcps = [GroundControlPoint(row=row, col=col, x=x, y=y) for (row, col), (x, y) in zip(points, places, strict=True)]
+    path = tmp_path / "fine.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=cols, height=rows, count=2, dtype="float32", gcps=gcps, crs=UTM) as out:
+        out.write(values)
+    read = open_scene(s2, str(path), sar=SarOptions(gcps=True, units="power")).read_sar(Window(row=80, col=90, height=100, width=100))
+    np.testing.assert_allclose(10 ** (read / 10), 50, rtol=0.05)
+
+
 anywhere = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -86,6 +86,17 @@ def test_a_pixel_takes_all_polarisations_from_one_image(tmp_path: Path, s2: str)
     assert np.isnan(read[1, :10]).all()
 
 
+def test_an_image_with_all_polarisations_comes_before_one_with_some(tmp_path: Path, s2: str) -> None:
+    """Whole, not patched: where the first has VV alone and the second both, both are the second's; a third changes nothing then."""
+    half, nothing = level(-10), level(-20)
+    half[1, :20] = np.nan
+    nothing[:, 20:] = np.nan
+    paths = [s1(tmp_path, f"S1A_202308{day}.tif", values) for day, values in ((15, half), (16, nothing), (17, level(-30)))]
+    read = open_scene(s2, ",".join(paths)).read_sar(WHOLE)
+    np.testing.assert_allclose(read[:, :20], level(-20)[:, :20], atol=1e-5)
+    np.testing.assert_allclose(read[:, 20:], level(-10)[:, 20:], atol=1e-5)
+
+
 anywhere = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

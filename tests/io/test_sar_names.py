@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from geocr.io.sar_names import facts_of_names, orbit_in, radiometry_in
+from geocr.io.sar_names import facts_of_names, orbit_in, radiometry_in, units_in
 
 GRD = "S1A_IW_GRDH_1SDV_20180716T004042_20180716T004107_022812_02792A_FD5B"
 
@@ -37,6 +37,21 @@ def test_a_products_name_tells_time_and_relative_orbit() -> None:
 )
 def test_radiometry_by_name(text: str, radiometry: str | None) -> None:
     assert radiometry_in([text]) == radiometry
+
+
+@pytest.mark.parametrize(
+    ("texts", "units"),
+    [
+        (["S1A_IW_20180128T161201_DVP_RTC30_G_gpuned_FD6A_VV.tif"], "power"),
+        (["S1A_IW_20180128T161201_DVP_RTC10_G_sauned_FD6A_VV.tif"], "amplitude"),
+        (["S1A_IW_20180128T161201_DVP_RTC30_G_gduned_FD6A_VV.tif"], "db"),
+        (["Amplitude_VV", "x.tif"], "amplitude"),
+        (["VV", "s1_amplitude.tif"], "amplitude"),
+        (["VV", f"{GRD}_rtc.tif"], None),
+    ],
+)
+def test_units_by_name(texts: list[str], units: str | None) -> None:
+    assert units_in(texts) == units
 
 
 def test_the_first_text_that_tells_counts() -> None:

@@ -258,3 +258,28 @@ def test_complex_pixels_stay_refused(tmp_path: Path, s2: str) -> None:
     path = write_raster(tmp_path / "slc.tif", np.ones((2, *SHAPE), np.complex64), crs=UTM, descriptions=("VV", "VH"))
     with pytest.raises(UnitsError, match="single-look complex"):
         open_scene(s2, path)
+    halves = write_pair(tmp_path / "slc", np.ones((2, *SHAPE), np.complex64))  # type: ignore[arg-type] - complex on purpose
+    with pytest.raises(UnitsError, match="single-look complex"):
+        open_scene(s2, ",".join(halves))
+
+
+def test_a_name_tells_amplitude_from_power(tmp_path: Path, s2: str, db: FloatArray) -> None:
+    """Both are positive: the values of a HyP3 product cannot tell them apart, its name does; and the user's word comes first."""
+    names = [f"S1A_IW_20180712T051733_DVP_RTC10_G_gauned_FD6A_{band}.tif" for band in ("VV", "VH")]
+    pair = ",".join(write_pair(tmp_path / "p", 10 ** (db / 20), (names[0], names[1])))
+    scene = open_scene(s2, pair)
+    np.testing.assert_allclose(scene.read_sar(WHOLE), db, atol=1e-4)
+    assert any("taken as amplitude: its name tells" in note for note in scene.notes)
+    np.testing.assert_allclose(open_scene(s2, pair, sar=SarOptions(units="power")).read_sar(WHOLE), db / 2, atol=1e-4)
+    wrong = write_raster(tmp_path / "amplitude_in_db.tif", db, descriptions=("VV", "VH"))
+    np.testing.assert_allclose(open_scene(s2, wrong).read_sar(WHOLE), db, atol=1e-4)
+
+
+def test_a_few_negative_powers_do_not_make_a_product_of_power_one_of_db(tmp_path: Path, s2: str) -> None:
+    """Resampling and noise removal leave some; the name tells what the file holds."""
+    power = np.full((2, *SHAPE), 0.1, np.float32)
+    power[:, 3, 4:8] = -0.001
+    path = write_raster(tmp_path / "S1A_IW_20180712T051733_DVP_RTC10_G_gpuned_FD6A.tif", power, descriptions=("VV", "VH"))
+    read = open_scene(s2, path).read_sar(WHOLE)
+    assert np.isnan(read[:, 3, 4:8]).all()
+    np.testing.assert_allclose(read[:, 10:], -10, atol=1e-4)
