@@ -74,6 +74,8 @@ class Sentinel1Scenes(SceneRasters):
         return SarReader(entry.path, indexes=entry.indexes, units=units, grid=grid)
 
     def _in_units(self, reader: RasterReader, window: Window, entry: RasterEntry) -> FloatArray:
+        if not entry.indexes:  # for a model without Sentinel-1
+            return np.empty((0, window.height, window.width), np.float32)
         if isinstance(reader, SarReader):
             return reader.read_backscatter(window)
         source = reader.handle

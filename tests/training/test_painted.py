@@ -54,6 +54,16 @@ def test_a_patch_of_an_epoch_is_always_the_same_and_of_another_epoch_another(sce
     assert list(train.order(0)) != list(train.order(1))
 
 
+def test_a_model_without_sentinel_1_sees_the_same_patches(scenes: Path) -> None:
+    data = config_of(scenes).data
+    (train, _), (without, _) = (scene_sources(data, open_scenes(data, sar=sar), level="L1C", seed=0) for sar in (("VV", "VH"), ()))
+    patch, same = next(iter(train.order(0))), next(iter(without.order(0)))
+    given, other = (SeededSamples(source, seed=0)[SampleKey(0, 0, one)] for source, one in ((train, patch), (without, same)))
+    assert (given["sar"].shape[1], other["sar"].shape[1]) == (2, 0)
+    assert torch.equal(given["cloudy"], other["cloudy"])
+    assert torch.equal(given["valid_mask"], other["valid_mask"])
+
+
 def test_real_clouds_stay_in_the_input_and_are_no_truth(scenes: Path) -> None:
     data = config_of(scenes, cloud_mask=str(scenes / "masks"), max_cloud=1.0).data
     train, _ = scene_sources(data, open_scenes(data), level="L1C", seed=0)
