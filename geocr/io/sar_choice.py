@@ -58,7 +58,7 @@ def within(images: Sequence[SarImage], max_days: float | None) -> tuple[list[Sar
         raise InputError(
             f"Sentinel-1 must lie within --max-days {max_days:g} of Sentinel-2; {'; '.join(said)}; choose another date, or a larger --max-days"
             + (
-                ", or name the files with their dates, as S1A_20230813T051733.tif"
+                ", or name the files with their dates, as S1A_20230813T051733.tif (give arrays a coordinate time)"
                 if any(image.facts.days_from_optical is None for image in images)
                 else ""
             )
