@@ -113,7 +113,7 @@ def _one(image: SarImage, optical: datetime | None) -> str:
     ]
     rest = ", ".join(text for text in known if text)
     if facts.days_from_optical is None:
-        whose = "neither image" if optical is None and facts.acquired is None else "Sentinel-2" if optical is None else "Sentinel-1"
+        whose = "either image" if optical is None and facts.acquired is None else "Sentinel-2" if optical is None else "Sentinel-1"
         return f"The time between Sentinel-1 and Sentinel-2 is not known: no name or tag dates {whose}{f' ({rest})' if rest else ''}."
     return f"Sentinel-1 was taken {_gap(facts.days_from_optical)}{f' ({rest})' if rest else ''}."
 

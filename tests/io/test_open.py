@@ -424,7 +424,7 @@ def test_real_pairs_open(real_data: Path) -> None:
     named = open_scene(str(terramesh / "S2L2A" / place), str(terramesh / "S1RTC" / place))
     assert named.bands == L2A_BANDS
     assert len(beside_nodata(named)) == 5
-    assert notes_of(named, "neither image")
+    assert notes_of(named, "dates either image")
 
 
 @pytest.mark.real_data
