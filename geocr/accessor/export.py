@@ -24,15 +24,15 @@ from geocr.accessor.stack import ImageStack, optical_stack
 from geocr.accessor.storage import Storage
 from geocr.core.errors import InputError
 from geocr.core.types import NumberArray
-from geocr.inference.outputs import OutputPaths, require_writable
+from geocr.inference.outputs import OutputPaths, require_writable, write_styles
 from geocr.inference.parts import part_path
 from geocr.inference.plan import BAND_ROWS
 from geocr.inference.products import (
     DAYS_NODATA,
     FLOAT_STD_SCALE,
-    PROVENANCE_CATEGORIES,
     STD_NODATA,
     Provenance,
+    provenance_categories,
 )
 from geocr.io.cog import assemble_cog, colour_names, sync_rename, write_category_names
 from geocr.io.part import PartWriter
@@ -49,15 +49,20 @@ def write_cogs(obj: XarrayObject, path: Path, *, overwrite: bool) -> Path:
     products = _products(obj, stack)
     paths = OutputPaths.beside(path)
     finals = {"scene": paths.scene, PROVENANCE: paths.provenance, STD: paths.std, SOURCE_DAYS: paths.source_days}
-    require_writable(paths, wanted=[finals[name] for name in products], inputs=[], overwrite=overwrite)
+    styled = [paths.style(name) for name in (PROVENANCE, STD) if name in products]
+    require_writable(paths, wanted=[*(finals[name] for name in products), *styled], inputs=[], overwrite=overwrite)
     folder = paths.scratch
     try:
         parts = _write_parts(products, folder)
         made = {name: assemble_cog(parts[name], folder / f"final_{name}.tif", spec) for name, (_, spec) in products.items()}
+        specs = {name: spec for name, (_, spec) in products.items()}
+        styles = write_styles(made, specs, paths, folder)
         for name, file in made.items():
             sync_rename(file, finals[name])
+        for final, style in styles.items():
+            sync_rename(style, final)
         if PROVENANCE in products:
-            write_category_names(paths.provenance, products[PROVENANCE][1])
+            write_category_names(paths.provenance, specs[PROVENANCE])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return path
@@ -70,7 +75,7 @@ def _products(obj: XarrayObject, stack: ImageStack) -> dict[str, tuple[da.Array,
     made = {"scene": (_stored(stack.pixels[0], stack.storage), _scene_spec(stack, tags))}
     for name in (PROVENANCE, SOURCE_DAYS):
         if name in held:
-            made[name] = (_plane(obj[name], stack), _plane_spec(stack, name, tags))
+            made[name] = (_plane(obj[name], stack), _plane_spec(stack, name, tags, with_days=SOURCE_DAYS in held))
     std = _std(obj, stack)
     if std is not None:
         spec = _std_spec(stack, tags)
@@ -136,10 +141,11 @@ def _std_spec(stack: ImageStack, tags: Mapping[str, str]) -> RasterSpec:
     )
 
 
-def _plane_spec(stack: ImageStack, name: str, tags: Mapping[str, str]) -> RasterSpec:
+def _plane_spec(stack: ImageStack, name: str, tags: Mapping[str, str], *, with_days: bool) -> RasterSpec:
     """Provenance, or the days of a pixel's source: one band that is never averaged."""
     is_classes = name == PROVENANCE
-    names = {f"PROVENANCE_{value}": title for value, (title, _) in PROVENANCE_CATEGORIES.items()}
+    categories = provenance_categories(with_days=with_days)
+    names = {f"PROVENANCE_{value}": title for value, (title, _) in categories.items()}
     return RasterSpec(
         grid=stack.grid,
         count=1,
@@ -147,7 +153,7 @@ def _plane_spec(stack: ImageStack, name: str, tags: Mapping[str, str]) -> Raster
         nodata=float(Provenance.NODATA) if is_classes else DAYS_NODATA,
         descriptions=(PROVENANCE if is_classes else "days from the scene to the source",),
         tags={**tags, **names} if is_classes else tags,
-        categories=PROVENANCE_CATEGORIES if is_classes else {},
+        categories=categories if is_classes else {},
         resampling=Resampling.nearest,
     )
 

@@ -44,9 +44,9 @@ def draw_preview(result: XarrayObject, before: XarrayObject | None) -> Image.Ima
         )
     factor = -(-max(after.grid.shape) // PANEL_PX)
     planes = [_reduced(stack, factor) for stack in stacks]
-    *images, classes = dask.compute(
-        *planes, provenance.squeeze(drop=True).transpose(after.layout.y, after.layout.x)[::factor, ::factor].data
-    )
+    others = [dim for dim in provenance.dims if dim not in (after.layout.y, after.layout.x)]
+    flat = provenance.squeeze(others, drop=True).transpose(after.layout.y, after.layout.x)
+    *images, classes = dask.compute(*planes, flat[::factor, ::factor].data)
     names = tuple(name or f"B{number}" for number, name in enumerate(after.names, start=1))
     return _picture([np.asarray(image, np.float32) for image in images], np.asarray(classes, np.uint8), names, after.tags)
 

@@ -34,7 +34,7 @@ def attach(stack: ImageStack, results: Sequence[LazyResult], config: PredictConf
     """An object like the stack's source with the results of its dates, lazy."""
     provenance = da.stack([result.provenance for result in results])
     scene = da.stack([_values(result, stack.pixels[date], stack.storage) for date, result in enumerate(results)])
-    made = stack.put_back(scene)
+    made = _without_former(stack.put_back(scene), stack)
     planes = {PROVENANCE: stack.plane(provenance, PROVENANCE, provenance_attrs(config))}
     days = [result.source_days for result in results if result.source_days is not None]
     if days:
@@ -45,6 +45,15 @@ def attach(stack: ImageStack, results: Sequence[LazyResult], config: PredictConf
         return made if not stds else made.assign(_std_variables(stack, da.stack(stds)))
     made = made.assign_coords({name: plane.variable for name, plane in planes.items()})
     return made if not stds else made.assign_coords({STD: _std_coordinate(stack, da.stack(stds))})
+
+
+def _without_former(made: XarrayObject, stack: ImageStack) -> XarrayObject:
+    """The object without what an earlier result said of its pixels: they are others now."""
+    held = made.variables if isinstance(made, xr.Dataset) else made.coords
+    if PROVENANCE not in held:
+        return made
+    former = {PROVENANCE, STD, SOURCE_DAYS} if isinstance(made, xr.DataArray) else {PROVENANCE, SOURCE_DAYS}
+    return made.drop_vars([name for name in (*former, *(f"{variable}_{STD}" for variable in stack.variables)) if name in held])
 
 
 def _values(result: LazyResult, original: Any, storage: Storage) -> da.Array:  # noqa: ANN401 - NumPy or Dask

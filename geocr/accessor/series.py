@@ -22,6 +22,8 @@ SarInput: TypeAlias = xr.DataArray | xr.Dataset | str | None
 MaskInput: TypeAlias = xr.DataArray | str | None
 ACQUIRED_TAGS = ("product_start_time", "datatake_1_datatake_sensing_start", "datetime", "tifftag_datetime")
 """Tags that tell the day of a scene, in lower case."""
+SAME_DAY = np.timedelta64(12, "h")
+"""Most that the times of a scene and of its mask may differ: catalogues give them to the second, the minute or the day."""
 _OF_FILES = {
     "references": "other dates are those of the series: other_dates=True",
     "save_mask": "take the mask by .geocr.cloud_mask()",
@@ -53,9 +55,6 @@ class Wishes:
         misplaced = sorted(set(arrays) - {"cloud_mask", "scl"})
         if misplaced:
             raise InputError(f"of the settings, cloud_mask and scl may be arrays, got one as {', '.join(misplaced)}")
-        refused = sorted(name for name in _OF_FILES if settings.get(name))
-        if refused:
-            raise InputError(f"{refused[0]} is a setting of files, not of arrays; {_OF_FILES[refused[0]]}")
         plain = {name: value for name, value in settings.items() if name not in arrays and value is not None}
         plain |= dict.fromkeys(arrays, "array")
         if "s2_bands" in plain:
@@ -66,6 +65,9 @@ class Wishes:
         except ValidationError as error:
             found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
             raise InputError(f"settings must be those of geocr.PredictConfig, with the values it allows; {found}") from error
+        refused = [name for name in _OF_FILES if getattr(made, name)]
+        if refused:
+            raise InputError(f"{refused[0]} is a setting of files, not of arrays; {_OF_FILES[refused[0]]}")
         return cls(config=made, rasters=arrays, threads=threads or usable_cores(), reconstructor=reconstructor)
 
     def for_stack(self, stack: ImageStack) -> "Wishes":
@@ -112,8 +114,8 @@ def runs_of(optical: ImageStack, s1: SarInput, wishes: Wishes, *, other_dates: b
 
 
 def _dated(optical: ImageStack, date: int, sar: ImageStack | str | None, wishes: Wishes, folder: StagingFolder) -> DatedImages:
-    def staged(stack: ImageStack, what: str, name: str) -> StagedImage:
-        number = partner(stack, optical, date, what)
+    def staged(stack: ImageStack, what: str, name: str, *, same_day: bool = True) -> StagedImage:
+        number = partner(stack, optical, date, what, same_day=same_day)
         return StagedImage.of(stack, number, folder, f"{name}_{number:04d}.tif")
 
     image = StagedImage.of(optical, date, folder, f"s2_{date:04d}.tif")
@@ -123,7 +125,7 @@ def _dated(optical: ImageStack, date: int, sar: ImageStack | str | None, wishes:
         image = replace(image, tags={**tags, "datetime": f"{np.datetime_as_string(optical.dates[date], unit='s')}Z"})
     return DatedImages(
         optical=image,
-        sar=sar if sar is None or isinstance(sar, str) else staged(sar, "Sentinel-1", "s1"),
+        sar=sar if sar is None or isinstance(sar, str) else staged(sar, "Sentinel-1", "s1", same_day=False),
         rasters={name: staged(stack, name, name) for name, stack in wishes.rasters.items()},
     )
 
@@ -144,16 +146,30 @@ def _near(optical: ImageStack, date: int, config: PredictConfig) -> list[int]:
     return [number for number in range(len(days)) if number != date and (limit is None or days[number] <= limit)]
 
 
-def partner(stack: ImageStack, optical: ImageStack, date: int, what: str) -> int:
-    """Number of the image of a stack that goes with a date: the only one, the nearest in time, or else the one at its place.
+def partner(stack: ImageStack, optical: ImageStack, date: int, what: str, *, same_day: bool) -> int:
+    """Number of the image of a stack that goes with a date: the nearest in time, the only one, or else the one at its place.
+
+    Args:
+        stack: The images to choose from.
+        optical: Sentinel-2.
+        date: Which image of it.
+        what: What the stack is, in words.
+        same_day: Refuse an image of another day: clouds of another date are none of this one.
 
     Raises:
-        InputError: When none of these tells.
+        InputError: When none of these tells, or the nearest is of another day.
     """
+    if stack.dates is not None and optical.dates is not None:
+        number = int(np.argmin([abs(day - optical.dates[date]) for day in stack.dates]))
+        if same_day and abs(stack.dates[number] - optical.dates[date]) > SAME_DAY:
+            seen, nearest = (np.datetime_as_string(day, unit="m") for day in (optical.dates[date], stack.dates[number]))
+            raise InputError(
+                f"{what} of a series must have an image of every date; for {seen} the nearest is of {nearest}; add the missing one, "
+                f"or give one image without time for all dates: .isel({stack.layout.time or 'time'}=0, drop=True)"
+            )
+        return number
     if len(stack) == 1:
         return 0
-    if stack.dates is not None and optical.dates is not None:
-        return int(np.argmin([abs(day - optical.dates[date]) for day in stack.dates]))
     if len(stack) == len(optical):
         return date
     raise InputError(

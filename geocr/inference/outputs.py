@@ -8,13 +8,16 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
 from geocr.io.failure import naming_failure
+from geocr.io.qgis import write_class_style, write_std_style
 from geocr.io.remote import ObjectUrl, endpoint_url, is_object, is_remote, object_head, require_bucket, upload
+from geocr.io.spec import RasterSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,26 @@ class OutputPaths:
     def published(self, path: Path) -> Path | str:
         """The final name of a product: the path itself, or its URL."""
         return path if self.remote is None else str(self.remote.with_name(path.name))
+
+
+def write_styles(made: Mapping[str, Path], specs: Mapping[str, RasterSpec], paths: OutputPaths, folder: Path) -> dict[Path, Path]:
+    """Write how QGIS shows those products that have a style.
+
+    Args:
+        made: Finished products by name, wherever they are.
+        specs: What they are.
+        paths: Where they go.
+        folder: Where the styles are written.
+
+    Returns:
+        Final name of each style to the file that is to get it.
+    """
+    styles = {}
+    if "provenance" in made:
+        styles[paths.style("provenance")] = write_class_style(folder / "provenance.qml", specs["provenance"].categories)
+    if "std" in made:
+        styles[paths.style("std")] = write_std_style(folder / "std.qml", made["std"])
+    return styles
 
 
 def place_outputs(out: str | Path | None, s2: str, *, scratch: Path | None = None) -> OutputPaths:
@@ -132,15 +155,13 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
     """
     if paths.scene.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(f"the output is a GeoTIFF and ends in .tif, got {paths.published(paths.scene)}")
+    require_apart(paths, wanted=wanted, inputs=inputs)
     if paths.remote is not None:
-        _require_free_urls(paths, wanted=wanted, inputs=inputs, overwrite=overwrite)
+        _require_free_urls(paths, wanted=wanted, overwrite=overwrite)
         with naming_failure(paths.scene.parent):
             paths.scene.parent.mkdir(parents=True, exist_ok=True)
         return
-    sources = {Path(path).resolve() for path in inputs if "://" not in path}
     for path in wanted:
-        if path.resolve() in sources:
-            raise InputError(f"an output may not be one of the inputs, got {path}; choose another name with -o")
         if path.is_dir():
             raise InputError(f"an output must be a file, and {path} is a folder; choose another name with -o")
         if not overwrite:
@@ -152,11 +173,22 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
         raise OutputWriteError(f"the output's folder must be writable, and {folder} is not; choose another with -o")
 
 
-def _require_free_urls(paths: OutputPaths, *, wanted: list[Path], inputs: list[str], overwrite: bool) -> None:
+def require_apart(paths: OutputPaths, *, wanted: list[Path], inputs: list[str]) -> None:
+    """Raise when a wanted file is one of those read: overwriting it would destroy the input, whoever allowed it.
+
+    Raises:
+        InputError: With its name.
+    """
+    urls = {path for path in inputs if "://" in path}
+    files = {Path(path).resolve() for path in inputs if path not in urls}
     for path in wanted:
-        url = str(paths.published(path))
-        if url in inputs:
-            raise InputError(f"an output may not be one of the inputs, got {url}; choose another name with -o")
+        place = paths.published(path)
+        if str(place) in urls or (paths.remote is None and path.resolve() in files):
+            raise InputError(f"an output may not be one of the inputs, got {place}; choose another name with -o")
+
+
+def _require_free_urls(paths: OutputPaths, *, wanted: list[Path], overwrite: bool) -> None:
+    for path in wanted:
         if not overwrite:
             require_free(paths, path)
     require_bucket(str(paths.published(paths.scene)))

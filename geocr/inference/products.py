@@ -148,9 +148,14 @@ def scene_spec(scene: Scene, tags: Mapping[str, str]) -> RasterSpec:
     )
 
 
+def provenance_categories(*, with_days: bool) -> dict[int, tuple[str, tuple[int, int, int, int]]]:
+    """Names and colours of the classes that a run can give a pixel: that of other dates only where they are used."""
+    return {value: look for value, look in PROVENANCE_CATEGORIES.items() if with_days or value != Provenance.OBSERVED_ON_ANOTHER_DATE}
+
+
 def provenance_spec(scene: Scene, tags: Mapping[str, str], *, with_days: bool = False) -> RasterSpec:
     """The provenance raster: one uint8 band with class names and colours; that of other dates only where they are used."""
-    categories = {value: look for value, look in PROVENANCE_CATEGORIES.items() if with_days or value != Provenance.OBSERVED_ON_ANOTHER_DATE}
+    categories = provenance_categories(with_days=with_days)
     names = {f"PROVENANCE_{value}": name for value, (name, _) in categories.items()}
     return RasterSpec(
         grid=scene.grid,

@@ -14,16 +14,24 @@ from geocr.config import PredictConfig
 from geocr.core.html import facts_table
 from geocr.core.memory import release_freed_memory, share_one_heap
 from geocr.inference.item import write_item
-from geocr.inference.outputs import OutputPaths, clear_away, place_outputs, publish, require_space, require_writable
+from geocr.inference.outputs import (
+    OutputPaths,
+    clear_away,
+    place_outputs,
+    publish,
+    require_apart,
+    require_space,
+    require_writable,
+    write_styles,
+)
 from geocr.inference.parts import Manifest, part_path, remembered_tuning
 from geocr.inference.plan import RowBand, ScenePlan
 from geocr.inference.prepare import PreparedScene, Progress, Silent, prepare_scene, tune_scene
 from geocr.inference.reconstructor import Reconstructor
-from geocr.inference.record import fingerprint_of, product_specs, summarise
+from geocr.inference.record import files_read, fingerprint_of, product_specs, summarise
 from geocr.inference.references import borrows, references_of
 from geocr.inference.schedule import ONE_GPU, SceneJob, cluster_client, gpus_here, require_scheduler, run_here, run_on_cluster
 from geocr.io.cog import assemble_cog, sync_rename, write_category_names
-from geocr.io.qgis import write_class_style, write_std_style
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.spec import RasterSpec
 
@@ -138,6 +146,7 @@ def predict_scene(
     with rasterio.Env(**GDAL_OPTIONS):
         threads = threads or (usable_cores() if scheduler == "threads" else 1)
         prepared = prepare_scene(s2, s1, config, threads=threads, reconstructor=reconstructor, progress=progress)
+        require_apart(paths, wanted=wanted, inputs=files_read(prepared))
         require_space(paths, prepared.plan.scratch_bytes)
         request = fingerprint_of(prepared)
         streams = workers or 1 if scheduler == "threads" else 1
@@ -249,9 +258,7 @@ def _finish(paths: OutputPaths, plan: ScenePlan, manifest: Manifest, specs: dict
         parts = [(part_path(manifest.folder, name, band.row), band.row, band.height) for band in plan.bands]
         made[name] = assemble_cog(parts, manifest.folder / f"final_{name}.tif", spec)
         progress.advance()
-    styles = {paths.style("provenance"): write_class_style(manifest.folder / "provenance.qml", specs["provenance"].categories)}
-    if "std" in made:
-        styles[paths.style("std")] = write_std_style(manifest.folder / "std.qml", made["std"])
+    styles = write_styles(made, specs, paths, manifest.folder)
     for name, path in made.items():
         sync_rename(path, finals[name])
     for final, style in styles.items():

@@ -105,6 +105,32 @@ def test_each_date_takes_the_nearest_radar(paths: ScenePaths) -> None:
     assert not np.array_equal(clear.isel(time=0).values, later.values)
 
 
+def test_a_mask_of_another_day_is_none(paths: ScenePaths) -> None:
+    cube = series(opened(paths.s2, chunks={}), ["2024-05-01", "2024-05-06", "2024-06-01"])
+    mask = opened(paths.mask).isel(band=0, drop=True)
+    masks = series(mask, ["2024-05-01T10:00", "2024-06-01T10:00"])
+    with pytest.raises(
+        InputError, match=r"cloud_mask of a series must have an image of every date; for 2024-05-06T00:00 the nearest is of 2024-05-01"
+    ):
+        cube.geocr.remove_clouds(cloud_mask=masks, reconstructor=Blend())
+    with pytest.raises(InputError, match=r"scl of a series"):
+        cube.geocr.cloud_mask("scl", scl=masks.isel(time=0))
+    both = cube.isel(time=[0, 2]).geocr.cloud_mask(masks, mask_buffer_m=0)
+    assert both.dims == ("time", "y", "x")
+    assert cube.geocr.cloud_mask(mask).shape[0] == 3  # one without time is for all
+
+
+def test_settings_of_files_are_refused_wherever_they_are_said(paths: ScenePaths) -> None:
+    for settings, cure in (
+        ({"references": ("a.tif",)}, "other_dates=True"),
+        ({"save_mask": True}, "cloud_mask"),
+        ({"resolution_m": 20}, "resample"),
+    ):
+        for said in (settings, {"config": _config(**settings)}):
+            with pytest.raises(InputError, match=cure):
+                opened(paths.s2).geocr.remove_clouds(reconstructor=Blend(), **said)
+
+
 @pytest.mark.slow
 def test_other_dates_fill_as_references_of_predict_scene_do(paths: ScenePaths, tmp_path: Path) -> None:
     cloudy, mask = opened(paths.s2), opened(paths.mask)

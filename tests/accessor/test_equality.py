@@ -41,6 +41,17 @@ def test_equals_predict_scene_to_the_bit(paths: ScenePaths, predicted: PredictRe
     np.testing.assert_array_equal(clear.values[:, observed], cloudy.values[:, observed])
 
 
+def test_observed_values_that_no_file_would_hold_come_back(paths: ScenePaths) -> None:
+    """Decoded numbers may have been worked on: what was observed is never rounded to the counts of the encoding."""
+    cloudy = opened(paths.s2, decoded=True)
+    between = cloudy.copy(data=cloudy.values + np.float32(3e-5))
+    between.encoding = cloudy.encoding
+    clear = between.geocr.remove_clouds(reconstructor=Blend())
+    observed = clear.geocr.provenance.values == 1
+    np.testing.assert_array_equal(clear.values[:, observed], between.values[:, observed])
+    assert not np.array_equal(clear.values[:, ~observed], between.values[:, ~observed], equal_nan=True)
+
+
 def test_a_checkpoint_paints_the_same(paths: ScenePaths, tmp_path: Path) -> None:
     kwargs: dict[str, Any] = {"optical_bands": list(BANDS), "widths": [3, 4], "batch_norm": True}
     normalizer = Normalizer(sar_clip=((-25.0, 0.0), (-25.0, 0.0)), optical_scale=5.0)

@@ -37,10 +37,15 @@ def test_cogs_hold_what_predict_scene_writes(lazy: xr.DataArray, predicted: Pred
             assert made.tags()["ATTRIBUTION"] == file.tags()["ATTRIBUTION"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clear.tif",
+        "clear_provenance.qml",
         "clear_provenance.tif",
         "clear_provenance.tif.aux.xml",
+        "clear_std.qml",
         "clear_std.tif",
     ]
+    for style in ("provenance", "std"):
+        theirs = Path(str(predicted.scene)).with_name(f"clear_{style}.qml")
+        assert (tmp_path / f"clear_{style}.qml").read_text() == theirs.read_text()
     with pytest.raises(OutputExistsError, match=r"clear\.tif exists"):
         lazy.geocr.to_cog(tmp_path / "clear.tif")
 
@@ -86,6 +91,20 @@ def test_attributes_coordinates_and_encoding_survive(paths: ScenePaths) -> None:
 
 
 @pytest.mark.filterwarnings("error::rasterio.errors.NotGeoreferencedWarning")
+def test_what_an_earlier_result_said_of_its_pixels_does_not_stay(paths: ScenePaths, lazy: xr.DataArray) -> None:
+    again = lazy.geocr.remove_clouds(reconstructor=Blend())
+    assert "std" not in again.coords
+    cloudy = opened(paths.s2)
+    cube = xr.Dataset({band: cloudy.isel(band=number, drop=True).assign_attrs(long_name=band) for number, band in enumerate(BANDS)})
+    first = cube.geocr.remove_clouds(reconstructor=Blend(), uncertainty=True)
+    assert set(first.geocr.remove_clouds(reconstructor=Blend()).data_vars) == {*BANDS, "provenance"}
+
+
+def test_a_preview_of_one_row(paths: ScenePaths) -> None:
+    clear = opened(paths.s2).geocr.remove_clouds(reconstructor=Blend())
+    assert clear.isel(y=[40]).geocr.preview().size[1] > 1
+
+
 def test_preview_shows_three_panels_or_the_two_it_knows(lazy: xr.DataArray) -> None:
     whole = lazy.geocr.preview()
     pixels = np.asarray(whole.convert("RGB"))
