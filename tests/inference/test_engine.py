@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -388,3 +389,29 @@ def test_memory_of_the_plan_does_not_grow_with_rows(tmp_path: Path) -> None:
     assert plan(10_980).fingerprint() != plan(21_960).fingerprint()
     assert sum(band.height for band in plan(10_980).bands) == 10_980
     assert isinstance(plan(100).lattice, Lattice)
+
+
+def test_rows_are_read_while_tiles_above_them_are_computed(tmp_path: Path) -> None:
+    """The second tile waits for the second strip of rows to be asked for, which no tile needs yet: without reading ahead it would wait in vain."""
+    spec = TileSpec(size_px=64, overlap_px=0)
+    world = make_world(tmp_path, shape=(300, 256), seed=0)
+    second_strip = Event()
+
+    class Telling(ArrayMask):
+        def read(self, window: Window) -> BoolArray:
+            if window.row > 0:
+                second_strip.set()
+            return super().read(window)
+
+    class Patient(Identity):
+        def __call__(self, tile: TileInput) -> Reconstruction:
+            if (tile.window.row, tile.window.col) == (0, 64):
+                waited.append(second_strip.wait(timeout=20))
+            return super().__call__(tile)
+
+    waited: list[bool] = []
+    tiles = replace(world.tiles, mask=Telling(world.mask))
+    plan = plan_scene(tiles, spec, mode="full", with_std=True, threads=1)
+    assert plan.read_rows < 300
+    assert sum(rows.scene.shape[1] for rows in stream_rows(tiles, plan, Patient(spec), row_start=0, row_stop=300)) == 300
+    assert waited == [True]
