@@ -6,9 +6,11 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import rasterio
 import rioxarray  # noqa: F401 - registers .rio
 import xarray as xr
 
+from geocr.accessor.series import ACQUIRED_TAGS, Wishes, runs_of
 from geocr.accessor.stack import optical_stack
 from geocr.core.errors import BandError, InputError, UnitsError
 from geocr.inference.products import DAYS_NODATA
@@ -103,6 +105,17 @@ def test_each_date_takes_the_nearest_radar(paths: ScenePaths) -> None:
     later = cloudy.geocr.remove_clouds(radar + 3, reconstructor=Blend())
     np.testing.assert_array_equal(clear.isel(time=1).values, later.values)
     assert not np.array_equal(clear.isel(time=0).values, later.values)
+
+
+def test_the_day_of_one_scene_is_its_tags_or_else_its_coordinate(paths: ScenePaths) -> None:
+    cloudy = opened(paths.s2).assign_coords(time=np.datetime64("2024-05-01T10:00", "ns"))
+    for tags, expected in (({}, "2024-05-01T10:00:00Z"), ({"datetime": "2021-07-02T00:00:00Z"}, "2021-07-02T00:00:00Z")):
+        bare = {name: text for name, text in cloudy.attrs.items() if name.lower() not in ACQUIRED_TAGS}
+        scene = cloudy.copy()
+        scene.attrs = bare | tags
+        (run,) = runs_of(optical_stack(scene), None, Wishes.of(None, {}, threads=1))
+        with rasterio.open(run.inputs()[0]) as staged:
+            assert staged.tags()["datetime"] == expected
 
 
 def test_a_mask_of_another_day_is_none(paths: ScenePaths) -> None:

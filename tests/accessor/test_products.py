@@ -50,6 +50,15 @@ def test_cogs_hold_what_predict_scene_writes(lazy: xr.DataArray, predicted: Pred
         lazy.geocr.to_cog(tmp_path / "clear.tif")
 
 
+def test_the_deviation_of_a_cog_is_counted_in_the_scenes_own_steps(paths: ScenePaths, tmp_path: Path) -> None:
+    cloudy = opened(paths.s2).assign_attrs(scale_factor=2e-4)
+    cloudy.geocr.remove_clouds(reconstructor=Blend(), uncertainty=True).geocr.to_cog(tmp_path / "clear.tif")
+    with rasterio.open(tmp_path / "clear_std.tif") as std:
+        counts = std.read(1, masked=True)
+        assert std.scales[0] == 2e-4
+    assert abs(counts[counts > 0] * 2e-4 - 0.0123).max() < 1.01e-4
+
+
 def test_an_observed_scene_goes_to_a_cog_alone(paths: ScenePaths, tmp_path: Path) -> None:
     cloudy = opened(paths.s2, decoded=True)
     cloudy.geocr.to_cog(tmp_path / "scene.tif")
@@ -112,6 +121,15 @@ def test_preview_shows_three_panels_or_the_two_it_knows(lazy: xr.DataArray) -> N
     panels = [pixels[60:180, start + 16 : start + 130] for start in (0, third, 2 * third)]
     assert not np.array_equal(panels[0], panels[1])
     assert not np.array_equal(panels[1], panels[2])
+    provenance, before = lazy.geocr.provenance.values, lazy.geocr.before.values
+    step = (whole.width - 16) // 3
+    top, left = 16 + 34, (0, step, 2 * step)
+    shown = pixels[top : top + 160, left[2] + 16 : left[2] + 16 + 128].astype(int)
+    assert (shown[provenance == 2] == (240, 150, 40)).all()  # not turned over
+    assert (shown[provenance == 0] == 255).all()
+    clouded = before[0] > np.percentile(before[0][provenance == 1], 99)
+    light = [pixels[top : top + 160, start + 16 : start + 16 + 128].mean(axis=2)[clouded & (provenance == 2)].mean() for start in left[:2]]
+    assert light[0] > light[1] + 20  # before is the first
     part = lazy.isel(y=slice(0, 100))
     assert part.geocr.preview().width < whole.width
     assert part.geocr.preview(before=lazy.geocr.before.isel(y=slice(0, 100))).width == whole.width

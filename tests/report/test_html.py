@@ -14,11 +14,12 @@ import rasterio
 from PIL import Image
 
 from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
+from geocr.io.qgis import std_range
 from geocr.report import html as html_module
 from geocr.report.html import require_report_place, write_report
 from geocr.report.result import find_result
 from tests.report.runs import BANDS, Run, make_run
-from tests.scenes import write_raster
+from tests.scenes import TRANSFORM, write_raster
 
 
 class Page(HTMLParser):
@@ -97,6 +98,21 @@ def test_it_has_every_part_that_was_promised(tmp_path: Path) -> None:
     assert any(words.startswith("Spectra: median") for words in labelled)
     assert sum(words.startswith("Histogram of reflectance in B") for words in labelled) == 4
     assert "Contains modified Copernicus Sentinel data [2021]" in text
+
+
+def test_places_and_deviations_are_those_of_the_rasters(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    text = report_of(run)
+    x, y = TRANSFORM * (100, 75)  # the one chip is the whole scene of 150 x 200
+    assert f"centre {x:.8g}, {y:.8g}; rows from 0, columns from 0" in text
+    assert run.std_counts is not None
+    seen = run.std_counts[:, np.isin(run.classes, (2, 3))] * 1e-4
+    assert f"Colours of the standard deviation from 0 to {std_range(seen.mean(axis=0)):g} reflectance" in text
+    middle = np.median(run.std_counts[0, ::3, ::3][np.isin(run.classes, (2, 3))[::3, ::3]] * np.float32(1e-4))
+    assert f"<td>B02</td><td>0.0100</td><td>{middle:.4f}</td>" in text
+    observed = (run.after[0, ::3, ::3][run.classes[::3, ::3] == 1]).astype(np.float32) * np.float32(1e-4) - np.float32(0.1)
+    low, median, high = np.percentile(observed, [25, 50, 75])
+    assert f"<td>B02</td><td>{median:.4f}</td><td>{low:.4f}</td><td>{high:.4f}</td>" in text
 
 
 def test_pixels_are_counted_exactly(tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ def test_an_input_on_another_grid_is_refused_when_named_and_left_out_when_found(
 
 
 def test_a_deviation_of_another_run_is_left_out(tmp_path: Path) -> None:
+    for tag in ("GEOCR_INPUT_S2", "GEOCR_PARAMETERS"):
+        run = make_run(tmp_path / tag)
+        retag(run.beside("_std.tif"), **{tag: "another"})
+        assert find_result(run.scene).std is None
     run = make_run(tmp_path)
     retag(run.beside("_std.tif"), GEOCR_METHOD='{"name": "other"}')
     files = find_result(run.scene)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geocr.core.errors import InputError
+from geocr.io.qgis import std_range
+from geocr.report.layers import std_colours
 from geocr.report.rendering import picture_of
 from geocr.report.result import find_result
 from geocr.report.tiles import TILE_PX, SceneTiles
@@ -62,7 +64,14 @@ def test_provenance_tiles_are_the_classes_colours(tiles: SceneTiles, run: Run) -
 
 
 def test_uncertainty_is_shown_where_something_was_reconstructed(tiles: SceneTiles, run: Run) -> None:
-    np.testing.assert_array_equal(whole(tiles, "std", 0)[..., 3] == 255, np.isin(run.classes, (2, 3)))
+    joined, shown = whole(tiles, "std", 0), np.isin(run.classes, (2, 3))
+    np.testing.assert_array_equal(joined[..., 3] == 255, shown)
+    assert run.std_counts is not None
+    mean = np.where(shown, run.std_counts.astype(np.float32).mean(axis=0) * np.float32(1e-4), np.float32(np.nan))
+    expected = std_colours(mean, tiles.palette.std_top)  # in reflectance, as the legend says
+    assert tiles.palette.std_top == std_range(mean)
+    assert len(np.unique(expected[shown], axis=0)) > 5
+    np.testing.assert_allclose(joined[shown].astype(int), expected[shown].astype(int), atol=20)
 
 
 def test_levels_halve_until_one_tile_is_all(tiles: SceneTiles) -> None:
