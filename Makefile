@@ -47,9 +47,8 @@ pytest: $(STAMP) browser  ## the default suite with coverage
 test: lint  ## install, lint, default suite with coverage: what must pass before a commit
 	@$(MAKE) --no-print-directory pytest
 
-test-slow: $(STAMP) browser  ## the tests that take minutes, and the examples
+test-slow: $(STAMP) browser  ## the tests that take minutes; the notebooks of examples/ are among them
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m '$(SLOW_TESTS)'
-	for script in examples/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 test-latest:  ## the data tests on Python 3.12 or newer (LATEST=python3.12) with the newest torchgeo, in an environment of their own
 	@$(LATEST) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \

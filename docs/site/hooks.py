@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -19,8 +20,10 @@ from geocr.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_PAGES = {name: f"project/{name.lower()}" for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")}
 """Pages at the root of the repository, and where the site has them."""
-NOTEBOOKS = {str(path.relative_to(ROOT)): f"notebooks/{path.name}" for path in sorted(ROOT.glob("examples/*.ipynb"))}
+NOTEBOOKS = {name: name for name in sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*.ipynb"))}
+"""The site has them where the repository has them: mkdocs-jupyter reads a page by the folder and the path of its file."""
 OPTIONS_PAGE = "cli-options.md"
+_HREF = re.compile(r'href="([^"#]+)(#[^"]*)?"')
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
@@ -29,8 +32,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from elsewhere, before the plugins look for notebooks."""
     for source, target in PROJECT_PAGES.items():
         files.append(File.generated(config, target, content=(ROOT / source).read_text()))
-    for source, target in NOTEBOOKS.items():
-        files.append(File.generated(config, target, abs_src_path=str(ROOT / source)))
+    for target in NOTEBOOKS.values():
+        files.append(File(target, str(ROOT), config.site_dir, config.use_directory_urls))
     files.append(File.generated(config, OPTIONS_PAGE, content=options_page()))
     return files
 
@@ -42,13 +45,39 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
     def moved(match: re.Match[str]) -> str:
         link, anchor = match.group(1), match.group(2) or ""
-        if "://" in link or link.startswith("mailto:"):
+        if _leads_elsewhere(link):
             return match.group(0)
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(at_home), link))
-        on_site = (PROJECT_PAGES | NOTEBOOKS).get(target, target.removeprefix("docs/"))
-        return posixpath.relpath(on_site, posixpath.dirname(here) or ".") + anchor
+        return posixpath.relpath(_on_site(link, at_home), posixpath.dirname(here) or ".") + anchor
 
     return _LINK.sub(moved, markdown)
+
+
+def on_page_content(html: str, page: Page, files: Files, **_: object) -> str:
+    """The same for notebooks, which never are Markdown: their links are resolved here, and a broken one stops the build."""
+    homes = {target: source for source, target in NOTEBOOKS.items()}
+    if page.file.src_uri not in homes:
+        return html
+
+    def moved(match: re.Match[str]) -> str:
+        link, anchor = match.group(1), match.group(2) or ""
+        if _leads_elsewhere(link):
+            return match.group(0)
+        target = files.get_file_from_path(_on_site(link, homes[page.file.src_uri]))
+        if target is None:
+            raise PluginError(f"a notebook links to a page of the site; {page.file.src_uri} links to {link!r}, which is none")
+        return f'href="{target.url_relative_to(page.file)}{anchor}"'
+
+    return _HREF.sub(moved, html)
+
+
+def _leads_elsewhere(link: str) -> bool:
+    return "://" in link or link.startswith(("mailto:", "data:"))
+
+
+def _on_site(link: str, at_home: str) -> str:
+    """Where the site has what a page of the repository links to."""
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(at_home), link))
+    return (PROJECT_PAGES | NOTEBOOKS).get(target, target.removeprefix("docs/"))
 
 
 def options_page() -> str:
