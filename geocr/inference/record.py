@@ -111,24 +111,30 @@ def attribution(scene: Scene) -> str:
 
 def fingerprint_of(prepared: PreparedScene) -> str:
     """Hash of all that decides the output's bytes: inputs, method, settings, mask, plan and version."""
-    scene = prepared.tiles.scene
-    inputs = [scene.optical.path, *scene.optical_facts.files] + (
-        list(scene.sar_facts.files or (scene.sar.path,)) if scene.sar is not None else []
-    )
-    inputs += [path for path in (prepared.config.scl, *mask_files(prepared.config.cloud_mask), prepared.config.aoi) if path]
-    for other in prepared.tiles.others:
-        inputs += [other.scene.optical.path, *other.scene.optical_facts.files]
-        inputs += list(other.scene.sar_facts.files or (other.scene.sar.path,)) if other.scene.sar is not None else []
     facts = {
         "version": __version__,
         "part_format": PART_FORMAT,
-        "inputs": [_file_facts(path) for path in inputs],
+        "inputs": [_file_facts(path) for path in files_read(prepared)],
         "method": prepared.method.identity(),
         "mask": prepared.mask.describe(),
         "config": prepared.config.model_dump(mode="json", exclude={"max_memory"}),
         "plan": prepared.plan.fingerprint(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def files_read(prepared: PreparedScene) -> list[str]:
+    """Every file, URL or name of GDAL's own that a run reads pixels or polygons from, also those behind products, items and lists."""
+    scene, masks = prepared.tiles.scene, prepared.mask.source.split("+")
+    inputs = [*_files_of(scene), prepared.config.scl, *mask_files(prepared.config.cloud_mask), prepared.config.aoi]
+    inputs += [scene.optical_facts.scl] * ("scl" in masks) + [scene.optical_facts.cloud_probability] * ("cldprb" in masks)
+    inputs += [path for other in prepared.tiles.others for path in _files_of(other.scene)]
+    return [path for path in inputs if path]
+
+
+def _files_of(scene: Scene) -> list[str]:
+    radar = [] if scene.sar is None else list(scene.sar_facts.files or (scene.sar.path,))
+    return [scene.optical.path, *scene.optical_facts.files, *radar]
 
 
 def _file_facts(path: str) -> list[str | int]:

@@ -46,6 +46,19 @@ def test_a_pair_gives_the_pixels_of_its_stack_and_its_facts(geocr: Command, date
     assert tags["GEOCR_INPUT_S1"] == "S1A_IW_20230812T051733_gamma0_desc_VV.tif,S1A_IW_20230812T051733_gamma0_desc_VH.tif"
 
 
+@pytest.mark.parametrize("given", ["list", "folder"])
+def test_no_file_behind_a_pair_is_overwritten(geocr: Command, dated: Files, rgbn_net: Path, given: str) -> None:
+    (dated.folder / "pair").mkdir()
+    vv, vh = (Path(path) for path in split(dated, "pair/s1_20230812").split(","))
+    before = vv.read_bytes()
+    s1 = f"{vv},{vh}" if given == "list" else str(vv.parent)
+    done = geocr(*command(dated, s1, "--checkpoint", rgbn_net, "-o", vv, "--overwrite"))
+    assert done.code == 2
+    assert "an output may not be one of the inputs" in " ".join(done.err.split())
+    assert vv.read_bytes() == before
+    assert sorted(path.name for path in vv.parent.iterdir()) == [vh.name, vv.name]
+
+
 def test_max_days_is_enforced(geocr: Command, dated: Files) -> None:
     done = geocr(*command(dated, split(dated), "--max-days", 3))
     assert done.code == 2
