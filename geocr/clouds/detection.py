@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from geocr.clouds.averaging import averaged_parts
 from geocr.clouds.darkness import Darkness, empty_darkness, measure_darkness, relative_darkness, shadow_bands
 from geocr.clouds.mask import MaskRequest
 from geocr.clouds.morphology import dilate_disc, drop_specks
@@ -13,7 +14,7 @@ from geocr.clouds.shadow import find_shadows
 from geocr.clouds.sun import SunAngle
 from geocr.clouds.working import CoarseMask, WorkingGrid, plan_working_grid
 from geocr.core.types import BoolArray, FloatArray, Window
-from geocr.io.scene import Scene, block_mean
+from geocr.io.scene import Scene
 
 MIN_AREA_M2 = 3600.0
 """Smaller clouds and shadows are taken for bright roofs and noise: one 60 m pixel, the size at which the
@@ -126,21 +127,19 @@ def _survey(scene: Scene, detector: Detector, working: WorkingGrid) -> _Survey:
     needed = np.array([band in detector.bands for band in bands])
     score, valid = np.zeros(working.shape, np.float32), np.zeros(working.shape, bool)
     darkness = empty_darkness(working.shape, dark_bands) if dark_bands else None
-    block_width = scene.optical.handle.block_shapes[0][1]
-    for window, coarse in working.chunks(bands=len(bands), block_width=block_width):
-        mean, seen = block_mean(scene.read_reflectance(window, bands), working.factor)
-        here = coarse.slices_in(_whole(working))
-        valid[here] = seen[needed].any(axis=0)
-        pixels = dict(zip(bands, np.where(seen, mean, np.float32(0)), strict=True))
+    for part in averaged_parts(scene, bands, working, in_windows=isinstance(detector, WindowDetector)):
+        here = part.coarse.slices_in(_whole(working))
+        valid[here] = part.seen[needed].any(axis=0)
+        pixels = dict(zip(bands, np.where(part.seen, part.mean, np.float32(0)), strict=True))
         if isinstance(detector, WindowDetector):
-            score[here] = np.where(valid[here], detector.score_window(window, working.factor), np.float32(0))
+            score[here] = np.where(valid[here], detector.score_window(part.window, working.factor), np.float32(0))
         else:
             score[here] = detector.score(pixels, valid[here])
         if darkness is not None:
-            part = measure_darkness(pixels, dark_bands)
-            darkness.infrared[here], darkness.nir[here] = part.infrared, part.nir
-            if darkness.green is not None and part.green is not None:
-                darkness.green[here] = part.green
+            dark = measure_darkness(pixels, dark_bands)
+            darkness.infrared[here], darkness.nir[here] = dark.infrared, dark.nir
+            if darkness.green is not None and dark.green is not None:
+                darkness.green[here] = dark.green
     return _Survey(score=score, valid=valid, darkness=darkness)
 
 

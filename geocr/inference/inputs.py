@@ -10,7 +10,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from geocr.core.types import BoolArray, DatedTile, FloatArray, NumberArray, TileInput, Window
-from geocr.io.raster import open_raster
 from geocr.io.scene import Scene
 
 _STRIP_ROWS = (128, 512)
@@ -254,7 +253,8 @@ def strip_rows(scene: Scene) -> int:
 
     JPEG 2000 is never cut: each read decodes its blocks anew, and slowly.
     """
-    block, jp2 = _block_rows(scene)
+    jp2_rows = scene.optical.jp2_rows
+    block, jp2 = jp2_rows or int(scene.optical.handle.block_shapes[0][0]), jp2_rows is not None
     least, most = _STRIP_ROWS
     if block > most:  # a file that is one tall block may be cut (GDAL keeps it decoded), JPEG 2000 may not: each read decodes it anew
         return most if block >= scene.grid.shape[0] and not jp2 else block
@@ -263,21 +263,6 @@ def strip_rows(scene: Scene) -> int:
     while not jp2 and rows >= 2 * least and rows * row_bytes > _STRIP_BYTES:
         rows //= 2
     return rows
-
-
-def _block_rows(scene: Scene) -> tuple[int, bool]:
-    """Rows of a block, and whether it is JPEG 2000; of a VRT over JPEG 2000 files those of the finest, since its own mean nothing."""
-    handle = scene.optical.handle
-    if handle.driver == "VRT":
-        heights = []
-        for path in handle.files:
-            if path.lower().endswith(".jp2"):
-                with open_raster(path) as source:
-                    if source.shape == scene.grid.shape:
-                        heights.append(int(source.block_shapes[0][0]))
-        if heights:
-            return max(heights), True
-    return int(handle.block_shapes[0][0]), handle.driver.startswith("JP2")
 
 
 def cut_window(strips: list[RowStrip], window: Window) -> RowStrip:

@@ -17,7 +17,7 @@ from geocr.io.products.names import level_of, parse_time, product_parts
 from geocr.io.products.offset import baseline_offset
 from geocr.io.products.product import BandFile, OpticalProduct
 from geocr.io.products.reader import StackReader
-from geocr.io.products.stack import BandSource, S2Resampling, how_resampled, open_bands, stack_grid, stack_vrt
+from geocr.io.products.stack import BandSource, S2Resampling, full_block_rows, how_resampled, open_bands, stack_grid, stack_vrt
 from geocr.io.raster import RasterReader, absolute_path, open_raster
 from geocr.radiometry.optical import OpticalScale
 
@@ -220,7 +220,8 @@ def _stacked(
             said.append(f"On the grid of {grid.pixel_size_m:g} m, {', '.join(names)} {'are' if len(names) > 1 else 'is'} {verb}.")
     vrt = stack_vrt(sources, grid, resampling=resampling, nodata=nodata, scaling=scaling, tags=tags)
     path = opened.reader.path
-    return replace(opened, reader=StackReader(path, vrt=vrt, files=files), grid=grid, notes=(*opened.notes, *said))
+    reader = StackReader(path, vrt=vrt, files=files, block_rows=full_block_rows(sources, grid))
+    return replace(opened, reader=reader, grid=grid, notes=(*opened.notes, *said))
 
 
 def facts_of_tags(tags: Mapping[str, str]) -> OpticalFacts:

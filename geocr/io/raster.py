@@ -156,6 +156,23 @@ class RasterReader:
     def _open(self) -> DatasetReader:
         return open_raster(self.path)
 
+    @property
+    def jp2_rows(self) -> int | None:
+        """Rows of a block of JPEG 2000, which every read that touches it decodes anew, and slowly; None where pixels are stored otherwise.
+
+        Of a VRT over JPEG 2000 files those of the finest, since its own blocks mean nothing.
+        """
+        handle = self.handle
+        if handle.driver.startswith("JP2"):
+            return int(handle.block_shapes[0][0])
+        heights = []
+        for path in handle.files if handle.driver == "VRT" else []:
+            if path.lower().endswith(".jp2"):
+                with open_raster(path) as source:
+                    if source.shape == handle.shape:
+                        heights.append(int(source.block_shapes[0][0]))
+        return max(heights, default=None)
+
     def read(self, window: Window, indexes: Sequence[int] | None = None) -> NumberArray:
         """Pixels of a window in the file's dtype, `(band, y, x)`.
 

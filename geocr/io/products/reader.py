@@ -20,18 +20,20 @@ class StackReader(RasterReader):
         path: The product as the caller names it.
         vrt: XML of the VRT.
         files: Path or URL of each band's file, in the order of the bands.
+        block_rows: Rows of the stack that full blocks of its finest band fill (`full_block_rows`).
     """
 
-    def __init__(self, path: str, *, vrt: str, files: tuple[str, ...]) -> None:
+    def __init__(self, path: str, *, vrt: str, files: tuple[str, ...], block_rows: int) -> None:
         super().__init__(path)
         self.vrt = vrt
         self.files = files
+        self.block_rows = block_rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "vrt": self.vrt, "files": self.files}
+        return {"path": self.path, "vrt": self.vrt, "files": self.files, "block_rows": self.block_rows}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"], vrt=state["vrt"], files=state["files"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def _open(self) -> DatasetReader:
         if not any(map(is_remote, self.files)):
@@ -41,6 +43,11 @@ class StackReader(RasterReader):
             with suppress(RasterioError):  # a damaged corner is for the one who reads it
                 handle.read(window=((0, 1), (0, 1)))
         return handle
+
+    @property
+    def jp2_rows(self) -> int | None:
+        """Rows of the stack that full blocks of its finest band fill, where that is JPEG 2000."""
+        return self.block_rows if any(file.lower().partition("?")[0].endswith(".jp2") for file in self.files) else None
 
     def _require_reachable(self, cause: BaseException) -> None:
         for file in filter(is_remote, self.files):

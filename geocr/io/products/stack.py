@@ -28,6 +28,8 @@ _GDAL_TYPES = {
 }  # fmt: skip
 _BLOCK = 512
 """Side of the blocks that are warped at a time."""
+_MOST_BLOCK_ROWS = 6
+"""Rows of blocks that are read at once on coarser grids; more would not fit the memory of a run."""
 _SAME = 1e-6
 """Difference of two grids, in pixels over their whole size, below which they are one."""
 
@@ -182,6 +184,14 @@ def _blocks(sources: tuple[BandSource, ...], grid: SceneGrid) -> tuple[int, int]
     finest = min(sources, key=lambda source: source.grid.pixel_size_m)
     ratio = finest.grid.pixel_size_m / grid.pixel_size_m
     return tuple(max(1, min(size, round(block * ratio))) for block, size in zip(finest.block, grid.shape, strict=True))  # type: ignore[return-value]
+
+
+def full_block_rows(sources: tuple[BandSource, ...], grid: SceneGrid) -> int:
+    """Rows of the grid that one row of the finest band's blocks fills, or a few where one ends within a pixel of the grid."""
+    finest = min(sources, key=lambda source: source.grid.pixel_size_m)
+    rows = finest.block[0] * finest.grid.pixel_size_m / grid.pixel_size_m
+    even = (round(rows * count) for count in range(1, _MOST_BLOCK_ROWS + 1) if abs(rows * count - round(rows * count)) < _SAME)
+    return max(1, min(grid.shape[0], next(even, round(rows))))
 
 
 def _numbers(transform: Affine) -> str:

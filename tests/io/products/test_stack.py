@@ -17,7 +17,7 @@ from geocr.io.grid import SceneGrid
 from geocr.io.open import open_scene
 from geocr.io.products.product import BandFile
 from geocr.io.products.reader import StackReader
-from geocr.io.products.stack import S2Resampling, open_bands, stack_grid, stack_vrt
+from geocr.io.products.stack import BandSource, S2Resampling, full_block_rows, open_bands, stack_grid, stack_vrt
 from tests.data_makers.products import FakeProduct, write_image
 from tests.data_makers.scenes import Place
 
@@ -47,7 +47,8 @@ def stack(
     sources = open_bands(tuple(files))
     grid = stack_grid(sources, resolution_m)
     vrt = stack_vrt(sources, grid, resampling=resampling, nodata=0.0, scaling=(1e-4, 0.0), tags={"A<b": 'c & "d"'})
-    return StackReader(str(folder), vrt=vrt, files=tuple(file.path for file in files))
+    rows = full_block_rows(sources, grid)
+    return StackReader(str(folder), vrt=vrt, files=tuple(file.path for file in files), block_rows=rows)
 
 
 def read_all(reader: StackReader) -> NDArray[np.uint16]:
@@ -229,3 +230,23 @@ def test_a_grid_knows_itself_whatever_the_digits() -> None:
     shifted = SceneGrid(crs=UTM, transform=grid.transform * Affine.translation(0.5, 0), shape=grid.shape)
     assert _same_grid(grid, nearly)
     assert not _same_grid(grid, shifted)
+
+
+@pytest.mark.parametrize(("resolution_m", "rows"), [(None, 1024), (20, 512), (30, 1024), (60, 512), (70, 146), (100, 512), (5000, 2)])
+def test_rows_are_read_as_full_blocks_of_the_finest_band_fill_them(resolution_m: float | None, rows: int) -> None:
+    """Blocks of 10 m bands have 1024 rows: 3 of them are 512 rows of 60 m, none of less. No multiple of 70 m ends with one soon."""
+
+    def source(band: str, metres: float, block: int) -> BandSource:
+        size = round(109_800 / metres)
+        grid = SceneGrid(crs=UTM, transform=Affine(metres, 0, 500_000, 0, -metres, 5_200_020), shape=(size, size))
+        file = BandFile(band=band, path=f"{band}.jp2")
+        return BandSource(file=file, grid=grid, dtype="uint16", nodata=None, scale=1e-4, offset=0, block=(block, block), description=band)
+
+    sources = (source("B01", 60, 192), source("B02", 10, 1024), source("B05", 20, 640))
+    assert full_block_rows(sources, stack_grid(sources, resolution_m)) == rows
+
+
+def test_only_jpeg_2000_is_read_by_its_blocks(tmp_path: Path) -> None:
+    assert stack(tmp_path, {"B02": (noise(24, 24), 10), "B05": (noise(12, 12), 20)}).jp2_rows is None
+    reader = stack(tmp_path, {"B02": (noise(24, 24), 10), "B05": (noise(12, 12), 20)}, suffix=".jp2", resolution_m=20)
+    assert reader.jp2_rows == pickle.loads(pickle.dumps(reader)).jp2_rows == 12  # noqa: S301 - our own bytes
