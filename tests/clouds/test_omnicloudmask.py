@@ -68,6 +68,16 @@ def test_clouds_and_shadows_of_the_package_are_the_mask(own_network: list[tuple[
     assert own_network == [(3, *SHAPE)]
 
 
+def test_thick_thin_and_shadow_are_the_mask_and_clear_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    classes = np.repeat(np.arange(4, dtype=np.uint8), 30)[None].repeat(90, axis=0)
+    monkeypatch.setattr(package, "predict_from_array", lambda _picture, **_settings: classes[None])
+    scene = cloudy_scene(tmp_path)
+    mask = make_cloud_mask(scene, "omnicloudmask", buffer_m=0)
+    np.testing.assert_array_equal(mask.read(scene.grid.window), classes > 0)
+    facts = mask.describe()
+    assert (facts["cloud_share"], facts["shadow_share"]) == pytest.approx((60 / 114, 30 / 114))
+
+
 def test_the_buffer_widens_and_nodata_is_never_cloud(own_network: list[tuple[int, ...]], tmp_path: Path) -> None:
     scene = cloudy_scene(tmp_path)
     narrow, wide = (make_cloud_mask(scene, "omnicloudmask", buffer_m=metres).read(scene.grid.window) for metres in (0, 600))
