@@ -17,7 +17,7 @@ from geocr.io.facts import SarFacts
 from geocr.io.grid import SceneGrid, grid_of
 from geocr.io.raster import RasterReader, spoken_path
 from geocr.io.sar import SarReader
-from geocr.io.sar_gcps import gcp_bounds
+from geocr.io.sar_gcps import gcp_bounds, gcp_crs
 from geocr.io.sar_names import facts_of_names, units_in
 from geocr.io.sar_options import SarOptions
 from geocr.io.sar_pair import pair_vrt
@@ -64,6 +64,7 @@ def open_image(source: SarSource, grid: SceneGrid | None, options: SarOptions, o
     if by_gcps:
         if not options.gcps:
             raise _radar_geometry(source.name)
+        _require_one_side(opened, source.name)
         bounds, crs = gcp_bounds(opened, CRS.from_epsg(4326)), CRS.from_epsg(4326)
         notes.append(_gcp_note(source.name))
     else:
@@ -89,6 +90,16 @@ def _needs_gcps(source: DatasetReader, name: str) -> bool:
             f"a warp by ground control points takes four or more; {name} has {len(source.gcps[0])}; take an RTC product"
         )
     return not lies_on_a_grid and bool(source.gcps[0])
+
+
+def _require_one_side(source: DatasetReader, name: str) -> None:
+    """Refuse control points on both sides of the antimeridian: a spline through them would run round the Earth the other way."""
+    lons = [point.x for point in source.gcps[0]]
+    if gcp_crs(source).is_geographic and max(lons) - min(lons) > 180:
+        raise GeoreferenceError(
+            f"a warp by ground control points takes them from one side of the antimeridian; those of {spoken_path(name)} reach from {min(lons):.6g} to "
+            f"{max(lons):.6g} degrees of longitude; take a terrain-corrected product"
+        )
 
 
 def _radar_geometry(name: str) -> GeoreferenceError:

@@ -150,6 +150,16 @@ def test_too_few_control_points(tmp_path: Path, s2: str) -> None:
         open_scene(s2, str(path), sar=GCPS)
 
 
+def test_control_points_on_both_sides_of_the_antimeridian_are_refused(tmp_path: Path, s2: str) -> None:
+    """Their middle is on the other side of the Earth; a scene there would be filled with what was measured nowhere near."""
+    gcps = [GroundControlPoint(row=row, col=col, x=x, y=y) for row, y in ((0, 52), (50, 51)) for col, x in ((0, 179.5), (60, -179.5))]
+    path = tmp_path / "far.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=60, height=50, count=2, dtype="uint16", gcps=gcps, crs=DEGREES) as out:
+        out.write(np.ones((2, 50, 60), np.uint16))
+    with pytest.raises(GeoreferenceError, match=r"one side of the antimeridian; .* from -179.5 to 179.5 degrees"):
+        open_scene(s2, str(path), sar=GCPS)
+
+
 def test_elsewhere_is_refused(tmp_path: Path) -> None:
     s2 = write_raster(
         tmp_path / "far.tif", np.ones((1, 20, 20), np.uint16), transform=TRANSFORM * Affine.translation(9000, 0), descriptions=("B02",)
