@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from rasterio.io import DatasetReader
 
-from geocr.core.bands import L1C_BANDS, L2A_BANDS, canonical_s2_band, parse_s2_bands
+from geocr.core.bands import L1C_BANDS, L2A_BANDS, canonical_s1_band, canonical_s2_band, parse_s2_bands
 from geocr.core.errors import BandError, InputError, RasterReadError, UnitsError
 from geocr.io.damage import OnError
 from geocr.io.facts import OpticalFacts
@@ -300,9 +300,11 @@ def name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | Non
     for level, names in (("L1C", L1C_BANDS), ("L2A", L2A_BANDS)):
         if source.count == len(names):
             return names, f"Sentinel-2 bands are not named in the file: its {source.count} bands are taken as {level} in product order."
+    swapped = source.count > 0 and all(text and canonical_s1_band(text) for text in source.descriptions)
+    cure = "that is Sentinel-1: give S1 first, then S2" if swapped else "name them in file order, for example --s2-bands B02,B03,B04,B08"
     raise BandError(
         f"Sentinel-2 bands must be named by the file's band descriptions, or be the 13 of L1C or the 12 of L2A; {path} has {source.count} bands "
-        f"described as {source.descriptions}; name them in file order, for example --s2-bands B02,B03,B04,B08"
+        f"described as {source.descriptions}; {cure}"
     )
 
 

@@ -77,6 +77,11 @@ def test_bands_that_cannot_be_told(tmp_path: Path, descriptions: tuple[str | Non
         open_scene(s2_file(tmp_path, descriptions=descriptions))
 
 
+def test_sentinel_1_in_the_place_of_sentinel_2_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BandError, match=r"described as \('VV', 'VH'\); that is Sentinel-1: give S1 first, then S2"):
+        open_scene(s1_file(tmp_path, descriptions=("VV", "VH")), s2_file(tmp_path))
+
+
 @pytest.mark.parametrize("names", [("B02",), ("B02", "B03", "B04", "B05", "B06")])
 def test_as_many_names_as_bands(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(BandError, match=rf"has 4 bands, got {len(names)} names"):
