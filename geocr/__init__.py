@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not follow `__getat
     from geocr.checkpoint import load_checkpoint as load_checkpoint
     from geocr.config import PredictConfig as PredictConfig
     from geocr.core.errors import GeocrError as GeocrError
-    from geocr.evaluation.run import evaluate as evaluate
+    from geocr.evaluation.study import evaluate as evaluate
     from geocr.inference.run import PredictResult as PredictResult
     from geocr.inference.run import predict_scene as predict_scene
     from geocr.io.open import open_scene as open_scene
@@ -24,7 +24,7 @@ _PUBLIC = {
     "GeocrError": "geocr.core.errors",
     "PredictConfig": "geocr.config",
     "PredictResult": "geocr.inference.run",
-    "evaluate": "geocr.evaluation.run",
+    "evaluate": "geocr.evaluation.study",
     "load_checkpoint": "geocr.checkpoint",
     "open_scene": "geocr.io.open",
     "predict_scene": "geocr.inference.run",

@@ -79,17 +79,3 @@ def dataset_argument(text: str) -> tuple[str, str]:
     if not equals or not name or not root:
         raise InputError(f"--data takes NAME=PATH, for example sen12mscr=SEN12MSCR; got {text!r}; geocr data list shows the names")
     return name.strip(), root
-
-
-def find_clouds(dataset: "FusionDataset", method: str) -> None:
-    """Let a detector make the masks of a set in reflectance that has none of its own.
-
-    Args:
-        dataset: The set; its samples get masks from now on.
-        method: `auto`, a detector's name, or `none` to look for no clouds.
-    """
-    from geocr.data.masker import PatchMasker
-
-    card = dataset.card
-    if method != "none" and dataset.cloud_mask is None and card.optical_unit == "reflectance" and "cloud_mask" not in card.keys:
-        dataset.cloud_mask = PatchMasker(method=method)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geocr.cli._datasets import SetOptions, Workers, dataset_argument, find_clouds, open_dataset
+from geocr.cli._datasets import SetOptions, Workers, dataset_argument, open_dataset
 from geocr.cli._options import DryRun
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
 if TYPE_CHECKING:
     from geocr.evaluation.mixing import EnsembleVariance
-    from geocr.evaluation.run import EvaluationPlan, EvaluationResult
+    from geocr.evaluation.run import EvaluationResult
     from geocr.evaluation.settings import EvaluateSettings
 
 
@@ -65,6 +65,7 @@ def command(
     """
     from geocr.evaluation.outputs import EvaluationFolder
     from geocr.evaluation.run import plan_evaluation
+    from geocr.evaluation.study import evaluate_into
 
     chosen = _settings(context.params)
     folder = EvaluationFolder(out)
@@ -75,12 +76,12 @@ def command(
         if not dry_run:
             folder.require_free(overwrite=overwrite)
         found = open_dataset(name, root, split=None if split == "all" else split, pairs=settings, note=display.note)
-        find_clouds(found, cloud_mask)
+        found.find_clouds(cloud_mask)
         plan = plan_evaluation(found, checkpoints or [], chosen)
         if dry_run:
             report = plan.describe()
         else:
-            result, report = _run(plan, folder, display)
+            result, report = evaluate_into(plan, folder, display)
     if as_json:
         print_json(report)
     elif dry_run:
@@ -111,19 +112,6 @@ def _variances(text: str | None) -> "tuple[EnsembleVariance, ...]":
     if not set(asked) <= set(ENSEMBLE_VARIANCES):
         raise InputError(f"--ensemble takes {', '.join(ENSEMBLE_VARIANCES)}, one or several by comma; got {text!r}")
     return tuple(kind for kind in ENSEMBLE_VARIANCES if kind in asked)
-
-
-def _run(plan: "EvaluationPlan", folder: Any, display: Display) -> "tuple[EvaluationResult, dict[str, Any]]":  # noqa: ANN401 - imported late
-    from geocr.evaluation.cogs import CogFolder
-    from geocr.evaluation.outputs import write_evaluation
-    from geocr.evaluation.run import evaluate
-
-    sink = CogFolder(folder.predictions) if plan.settings.export else None
-    result = evaluate(plan, sink=sink, progress=display, part_file=folder.part)
-    display.stage("tables and pictures", 1)
-    report = write_evaluation(result, folder)
-    display.advance()
-    return result, report
 
 
 def _print_plan(plan: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geocr.cli._datasets import SetOptions, dataset_argument, find_clouds, open_dataset
+from geocr.cli._datasets import SetOptions, dataset_argument, open_dataset
 from geocr.cli._options import DryRun
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
@@ -70,7 +70,7 @@ def _patches(
     if data is not None:
         name, root = dataset_argument(data)
         found = open_dataset(name, root, split=None if split == "all" else split, pairs=settings, note=display.note)
-        find_clouds(found, cloud_mask)
+        found.find_clouds(cloud_mask)
         return found
     from geocr.core.errors import InputError
     from geocr.data.datasets.synthetic import Synthetic

@@ -1,4 +1,4 @@
-"""`evaluate`: several methods on the same samples, measured alike."""
+"""`run_plan`: several methods on the same samples, measured alike."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -188,7 +188,7 @@ def _common_bands(methods: Methods, meta: SampleMeta) -> tuple[str, ...]:
     return bands
 
 
-def evaluate(
+def run_plan(
     plan: EvaluationPlan, *, sink: Sink | None = None, progress: Progress | None = None, part_file: Path | None = None
 ) -> EvaluationResult:
     """Predict every sample by every method, measure, resample, compare. One pass over the data; holds a batch at a time.

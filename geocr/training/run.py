@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -18,6 +19,7 @@ from geocr.training.ema import MovingAverage
 from geocr.training.logs import open_logs
 from geocr.training.loop import BEST_FILE, LAST_FILE, RESUME_FILE, Loop, OnStep
 from geocr.training.material import open_material, trained_radiometry
+from geocr.training.resolve import TrainSettings, resolve_config
 from geocr.training.resume import Progress, load_resume, require_same_run
 from geocr.training.validation import Validator
 
@@ -45,9 +47,10 @@ class TrainResult:
 
 
 def train(
-    config: TrainConfig,
+    config: TrainSettings,
     folder: str | Path,
     *,
+    settings: Mapping[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_step: OnStep | None = None,
@@ -56,8 +59,9 @@ def train(
     """Train a model.
 
     Args:
-        config: All settings.
+        config: All settings: a `TrainConfig`, nested mappings, the path of a YAML file, or the name of a recipe (`geocr train` lists them).
         folder: Where to; made when missing.
+        settings: Single ones by path, before those: `{"data.root": "SEN12MSCR", "optimizer.lr": 5e-4}`.
         resume: Go on from the folder's resume file, exactly as if the run had never stopped.
         overwrite: Begin again in a folder that holds a run.
         on_step: Hears of each logged step.
@@ -69,6 +73,7 @@ def train(
         TrainingError: When a loss is no number.
         DeviceMemoryError: When a batch does not fit into memory.
     """
+    config = resolve_config(config, settings)
     target, say = Path(folder), note or (lambda _: None)
     fabric = _fabric(config.run)
     stored = load_resume(target / RESUME_FILE) if resume else None

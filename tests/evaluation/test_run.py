@@ -25,7 +25,7 @@ from geocr.evaluation.measuring import values_of
 from geocr.evaluation.methods import build_methods
 from geocr.evaluation.outputs import EvaluationFolder, write_evaluation
 from geocr.evaluation.report import markdown, summarise
-from geocr.evaluation.run import EvaluationResult, batches, evaluate, plan_evaluation
+from geocr.evaluation.run import EvaluationResult, batches, plan_evaluation, run_plan
 from geocr.evaluation.settings import EvaluateSettings
 from geocr.evaluation.strata import COVERAGE_NAMES, LandCoverMap, cloud_share, coverage_name
 from geocr.metrics.base import MetricInput
@@ -40,7 +40,7 @@ QUICK = EvaluateSettings(preset="geocr", device="cpu", resamples=100)
 @pytest.fixture(scope="module")
 def result(nets: list[Path], patches: Synthetic) -> EvaluationResult:
     settings = replace(QUICK, baselines=("input", "interpolation"), ensemble=("aleatoric", "both"), tta="flips")
-    return evaluate(plan_evaluation(patches, nets, settings))
+    return run_plan(plan_evaluation(patches, nets, settings))
 
 
 def given(sample: FusionSample, mean: torch.Tensor) -> MetricInput:
@@ -118,7 +118,7 @@ def test_who_is_tested_against_whom(result: EvaluationResult, nets: list[Path], 
 
 def test_batches_and_workers_change_nothing(nets: list[Path], patches: Synthetic) -> None:
     one, other = (
-        evaluate(plan_evaluation(patches, nets[:1], replace(QUICK, batch=batch, workers=workers))) for batch, workers in ((1, 0), (2, 1))
+        run_plan(plan_evaluation(patches, nets[:1], replace(QUICK, batch=batch, workers=workers))) for batch, workers in ((1, 0), (2, 1))
     )
     for a, b in zip(one.rows, other.rows, strict=True):
         assert a["id"] == b["id"]
@@ -183,7 +183,7 @@ def test_without_masks_only_whole_images(patches: Synthetic) -> None:
         return sample
 
     bare_set = Synthetic(split="test", length=2, size_px=64, optical_bands=BANDS, transforms=bare)
-    found = evaluate(plan_evaluation(bare_set, [], replace(QUICK, baselines=("input",))))
+    found = run_plan(plan_evaluation(bare_set, [], replace(QUICK, baselines=("input",))))
     assert found.plan.ruler.regions == ("all",)
     assert "mae_cloudy" not in values_of(found.measures["input"].whole)
     assert found.measures["input"].by_coverage == {}
@@ -218,7 +218,7 @@ def test_land_cover_is_laid_over_samples_and_measured_apart(tmp_path: Path, patc
     assert (found[:8] == -1).all()
     one = Synthetic(split="test", length=1, size_px=64, optical_bands=BANDS, cloud_cover=(0.2, 0.6))
     settings = replace(QUICK, baselines=("input",), land_cover=str(coarse))
-    measured = evaluate(plan_evaluation(one, [], settings)).measures["input"].by_land_cover
+    measured = run_plan(plan_evaluation(one, [], settings)).measures["input"].by_land_cover
     assert sorted(measured) == [10, 80]
     inside = torch.from_numpy(found == 80)
     error = (sample["cloudy"][0] - sample["clear"]).abs()[:, inside].double().mean()
@@ -285,7 +285,7 @@ def test_the_table_for_a_paper(result: EvaluationResult) -> None:
 
 def test_predictions_lie_on_their_samples_grids(nets: list[Path], patches: Synthetic, tmp_path: Path) -> None:
     sink = CogFolder(tmp_path / "predictions")
-    evaluate(plan_evaluation(patches, nets[:1], replace(QUICK, limit=1, export=True)), sink=sink)
+    run_plan(plan_evaluation(patches, nets[:1], replace(QUICK, limit=1, export=True)), sink=sink)
     assert [path.name for path in sink.written] == ["test-0.tif", "test-0_std.tif"]
     sample = patches[0]
     grid = sample["meta"]["grid"]
@@ -319,7 +319,7 @@ def test_an_export_needs_a_georeference(patches: Synthetic) -> None:
 def test_published_presets_are_calibrated_where_their_units_allow(nets: list[Path], patches: Synthetic) -> None:
     for preset, expected in (("sen12mscrts", True), ("attention_gan", False)):
         settings = replace(QUICK, preset=preset, limit=1)
-        found = evaluate(plan_evaluation(patches, nets[:1], settings))
+        found = run_plan(plan_evaluation(patches, nets[:1], settings))
         assert bool(found.measures["net0"].curves()) == expected
         assert list(summarise(found)["results"]["net0"]["intervals"])
 
@@ -332,7 +332,7 @@ def test_real_triplets(real_data: Path, wide_net: Path) -> None:
 
     triplets = Sen12mscrFlat(real_data / "sen12mscr_triplets", split=None, cloud_mask=PatchMasker(method="rule"))
     settings = replace(QUICK, preset="uncrtaints", baselines=("input", "mean_fill"), limit=1)
-    found = evaluate(plan_evaluation(triplets, [wide_net], settings))
+    found = run_plan(plan_evaluation(triplets, [wide_net], settings))
     for name, measures in found.measures.items():
         values = values_of(measures.whole)
         assert 5 < values["psnr_db"] < 60, name
@@ -353,7 +353,7 @@ def test_a_real_prediction_lies_on_the_real_grid(real_data: Path, tmp_path: Path
         patches = Sen12mscr(real_data / "sen12mscr", split=None)
     sink = CogFolder(tmp_path)
     settings = replace(QUICK, preset="pmaa", baselines=("input",), export=True)
-    found = evaluate(plan_evaluation(patches, [], settings), sink=sink)
+    found = run_plan(plan_evaluation(patches, [], settings), sink=sink)
     (source,) = patches[0]["meta"]["paths"]["cloudy"]
     with rasterio.open(source) as original, rasterio.open(sink.written[0]) as exported:
         assert (exported.crs, exported.transform, exported.shape) == (original.crs, original.transform, original.shape)

@@ -17,7 +17,7 @@ from geocr.data.sample import FusionSample
 from geocr.evaluation import partial
 from geocr.evaluation.cogs import CogFolder
 from geocr.evaluation.outputs import EvaluationFolder, write_evaluation
-from geocr.evaluation.run import evaluate, plan_evaluation
+from geocr.evaluation.run import plan_evaluation, run_plan
 from geocr.evaluation.settings import EvaluateSettings
 from tests.evaluation.conftest import BANDS
 
@@ -49,7 +49,7 @@ def run(folder: Path, checkpoints: list[Path], stop_at: int | None = None, setti
     target.require_free(overwrite=False)
     plan = plan_evaluation(samples, checkpoints, settings)
     sink = CogFolder(target.predictions) if settings.export else None
-    write_evaluation(evaluate(plan, sink=sink, part_file=target.part), target)
+    write_evaluation(run_plan(plan, sink=sink, part_file=target.part), target)
     read: int = plan.dataset.read - 1  # type: ignore[attr-defined]  # of `Stopping`
     return read
 

@@ -7,7 +7,7 @@ import pytest
 from geocr.data.datasets.sen12mscr_flat import Sen12mscrFlat
 from geocr.data.masker import PatchMasker
 from geocr.evaluation.measuring import values_of
-from geocr.evaluation.run import evaluate, plan_evaluation
+from geocr.evaluation.run import plan_evaluation, run_plan
 from geocr.evaluation.settings import EvaluateSettings
 from geocr.training.config import TrainConfig
 from geocr.training.overrides import apply_overrides
@@ -44,7 +44,7 @@ def test_four_real_triplets_are_learnt_by_heart(name: str, real_data: Path, tmp_
     seen.cloud_mask = PatchMasker(method="rule")
     assert {seen.identify(number) for number in range(len(seen))} == set(TRAINED)
     plan = plan_evaluation(seen, [result.last], EvaluateSettings(baselines=("input",), device="cpu", gallery=False, resamples=100))
-    measures = evaluate(plan).measures
+    measures = run_plan(plan).measures
     model, cloudy = (values_of(measures[method].whole)["psnr_db_cloudy"] for method in ("last", "input"))
     assert cloudy < 16  # the input is thick cloud, else the gain would mean little
     assert model >= cloudy + LEAST_GAIN_DB

@@ -146,6 +146,18 @@ class FusionDataset(NonGeoDataset):
             f"(the last: {skips[-1]['error']}); is the disk still there?"
         )
 
+    def find_clouds(self, method: str = "auto") -> None:
+        """Let a detector make the masks from now on, if the set is in reflectance and has none of its own.
+
+        Args:
+            method: `auto`, a detector's name, or `none` to look for no clouds.
+
+        Raises:
+            InputError: When there is no such detector.
+        """
+        if method != "none" and self.cloud_mask is None and self.card.optical_unit == "reflectance" and "cloud_mask" not in self.card.keys:
+            self.cloud_mask = PatchMasker(method=method)
+
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch begins. Heard by sets that draw: the dates of a series."""
 
