@@ -156,10 +156,11 @@ def _lead(facts: Facts) -> str:
     valid = max(1, sum(count for value, count in totals.items() if value))
     replaced = sum(totals.get(kind.value, 0) for kind in facts.classes if kind.replaced)
     rows, cols = facts.result.scene.shape
-    method = json_tag(facts.result.tags, "GEOCR_METHOD").get("name", "unknown")
+    method = json_tag(facts.result.tags, "GEOCR_METHOD").get("name")
+    by = f" by the method {escape(str(method))}" if method else ""
     return (
         f"<p>{cols:,} x {rows:,} pixels, {facts.result.scene.count} bands, {escape(_crs(facts.result))}. {replaced / valid:.1%} of the valid pixels were "
-        f"replaced by the method {escape(str(method))}; a reconstructed pixel is an estimate, not a measurement.</p>"
+        f"replaced{by}; a reconstructed pixel is an estimate, not a measurement.</p>"
     )
 
 
@@ -293,10 +294,15 @@ def _run(facts: Facts) -> str:
     ]
     return (
         f"<h3>To repeat it</h3>{_command(facts)}<h3>Inputs and versions</h3>{definitions(inputs + made)}"
-        f"<h3>Parameters</h3>{definitions(_plain(settings_of(tags)))}"
-        f"<h3>Method</h3>{definitions(_plain({key: value for key, value in json_tag(tags, 'GEOCR_METHOD').items() if key != 'error'}))}"
-        f"<h3>Cloud mask</h3>{definitions(_plain(json_tag(tags, 'GEOCR_CLOUD_MASK')))}"
+        f"{_said('Parameters', settings_of(tags))}"
+        f"{_said('Method', {key: value for key, value in json_tag(tags, 'GEOCR_METHOD').items() if key != 'error'})}"
+        f"{_said('Cloud mask', json_tag(tags, 'GEOCR_CLOUD_MASK'))}"
     )
+
+
+def _said(title: str, facts: Mapping[str, object]) -> str:
+    """What the run says of one thing; nothing where it does not."""
+    return f"<h3>{title}</h3>{definitions(_plain(facts))}" if facts else ""
 
 
 def _command(facts: Facts) -> str:

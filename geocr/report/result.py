@@ -75,9 +75,13 @@ class OpenResult:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Reflectance per DN and reflectance at DN 0: as the run took them, else by the file's own tags."""
+        """Reflectance per DN and reflectance at DN 0: as the run took them, else as a run would on this file."""
         facts = json_tag(self.tags, "GEOCR_SCALE")
-        return float(facts.get("scale", self.scene.scales[0])), float(facts.get("offset", self.scene.offsets[0]))
+        if "scale" in facts and "offset" in facts:
+            return float(facts["scale"]), float(facts["offset"])
+        settings = json_tag(self.tags, "GEOCR_PARAMETERS")
+        told = open_scene(self.files.scene, s2_scale=settings.get("s2_scale"), s2_offset=settings.get("s2_offset")).scale
+        return told.scale, told.offset
 
 
 def json_tag(tags: dict[str, str], name: str) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _require_provenance(scene: str, dataset: DatasetReader) -> str:
     except RasterNotFoundError as error:
         raise RasterNotFoundError(
             f"the provenance of a scene must lie beside it, under the name the run gave it; there is nothing at {path}; "
-            f"keep the files of a run together, or make them again with predict-scene"
+            f"name the cloud-free scene itself, keep the files of a run together, or make them again with predict-scene"
         ) from error
     return path
 
