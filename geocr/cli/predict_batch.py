@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 def command(
     ctx: typer.Context,
     pairs: Annotated[
-        str, typer.Argument(help="PAIRS.csv with columns s1,s2[,out]; a quoted pattern of S2 files; or a STAC item collection .json.")
+        str,
+        typer.Argument(
+            help="PAIRS.csv with columns s1,s2[,out][,references]; a quoted pattern of S2 files; or a STAC item collection .json."
+        ),
     ],
     out: Annotated[
         str | None, typer.Option("-o", "--out", help="Folder or s3://BUCKET/PREFIX for all results. (default: beside each S2)")
@@ -82,7 +85,7 @@ def command(
     scenes = read_pairs(pairs, folder=out, no_s1=no_s1)
     config = options.config_of(ctx.params)
     if dry_run:
-        _print_list([(pair.s1 or "-", pair.s2, str(pair.out)) for pair in scenes], as_json=as_json)
+        _print_list([(pair.s1 or "-", pair.s2, str(pair.out), pair.references) for pair in scenes], as_json=as_json)
         return
     with Display(quiet=quiet or as_json) as display:
         display.stage("scenes", len(scenes))
@@ -99,12 +102,12 @@ def command(
         raise typer.Exit(2)
 
 
-def _print_list(rows: list[tuple[str, str, str]], *, as_json: bool) -> None:
+def _print_list(rows: list[tuple[str, str, str, tuple[str, ...]]], *, as_json: bool) -> None:
     if as_json:
-        print_json({"scenes": [dict(zip(("s1", "s2", "out"), row, strict=True)) for row in rows]})
+        print_json({"scenes": [dict(zip(("s1", "s2", "out", "references"), row, strict=True)) for row in rows]})
         return
-    for s1, s2, out in rows:
-        typer.echo(f"{s1}  {s2}  ->  {out}")
+    for s1, s2, out, references in rows:
+        typer.echo(f"{s1}  {s2}  ->  {out}" + (f"  (references: {'; '.join(references)})" if references else ""))
 
 
 def _print_table(statuses: "list[SceneStatus]", *, as_json: bool, quiet: bool) -> None:

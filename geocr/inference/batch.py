@@ -170,7 +170,7 @@ def _statuses(pairs: Sequence[ScenePair], how: _How, *, scheduler: str, workers:
 
 def process_pair(pair: ScenePair, how: _How, *, threads: int | None) -> SceneStatus:
     """One scene of a batch; never raises for what is wrong with the scene."""
-    config = how.config
+    config = pair.settings(how.config)
     if not how.overwrite and _is_done(pair, config):
         return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
     began = time.monotonic()
@@ -203,7 +203,7 @@ def _killed(pair: ScenePair, config: PredictConfig, *, times: int) -> SceneStatu
     """What is said of a scene that its workers did not survive, in their place."""
     error = f"a worker must survive a scene, and {times} died one after the other with this one; mostly memory is short: give workers more"
     status = SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=0.0, error=error)
-    _write_status(pair, status, config)
+    _write_status(pair, status, pair.settings(config))
     return status
 
 

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
 from geocr.inference.acquired import acquisition_date
 from geocr.inference.inputs import row_windows, strip_rows
 from geocr.inference.prepare import Progress, Silent
-from geocr.inference.references import Reference
+from geocr.inference.references import Reference, find_clouds, open_date
 from geocr.inference.run import PredictResult, plan_run, predict_scene
-from geocr.io.open import open_scene
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.scene import Scene
 
@@ -63,7 +61,7 @@ def choose_target(scenes: Sequence[str], config: PredictConfig, *, day: date | N
     twice = sorted({one.s2 for one in named if sum(other.s2 == one.s2 for other in named) > 1})
     if twice:
         raise InputError(f"each scene of a composite is given once; more than once: {', '.join(twice)}")
-    opened = [open_scene(one.s2, None, s2_bands=config.s2_bands, s2_scale=config.s2_scale, s2_offset=config.s2_offset) for one in named]
+    opened = [open_date(one.s2, config) for one in named]
     days = [_day_of(scene, one.s2) for scene, one in zip(opened, named, strict=True)]
     if day is not None:
         chosen = min(range(len(named)), key=lambda place: (abs((days[place] - day).days), days[place], named[place].s2))
@@ -145,7 +143,7 @@ def _clear_shares(scenes: Sequence[Scene], config: PredictConfig, progress: Prog
     progress.stage("looking for the clearest date", len(scenes))
     shares = []
     for scene in scenes:
-        mask = make_cloud_mask(scene, "auto", scl=scene.optical_facts.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
+        mask = find_clouds(scene, config)
         clear = 0
         for window in row_windows(scene.grid.shape, strip_rows(scene)):
             observed = scene.scale.observed(scene.read_dn(window, scene.indexes[:1]))[0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geocr.config import PredictConfig
 from geocr.core.errors import InputError, RasterNotFoundError
 from geocr.inference.outputs import as_place, default_output
 from geocr.io.remote import is_object
@@ -26,13 +27,20 @@ class ScenePair:
     """Sentinel-2 raster."""
     out: Path | str
     """Where the result goes: a path, or an `s3://` URL."""
+    references: tuple[str, ...] = ()
+    """Other dates of the place, `S2` or `S2,S1` each."""
+
+    def settings(self, config: PredictConfig) -> PredictConfig:
+        """Those of the batch, with this scene's other dates in place of the batch's if it has some."""
+        return config.model_copy(update={"references": self.references}) if self.references else config
 
 
 def read_pairs(source: str, *, folder: Path | str | None, no_s1: bool) -> tuple[ScenePair, ...]:
     """Scenes named by a list or a pattern, in a fixed order.
 
     Args:
-        source: A .csv file with columns `s1` (several separated by commas), `s2` and, if wanted, `out`; a .json file with a STAC item
+        source: A .csv file with columns `s1` (several separated by commas), `s2` and, if wanted, `out` and
+            `references` (other dates, `S2` or `S2,S1` each, separated by semicolons); a .json file with a STAC item
             collection whose items have assets `s1` (further ones `s1_2` and so on) and `s2`; `geocr search` writes both; or a pattern of
             Sentinel-2 files such as `scenes/*_s2.tif`, each with a partner whose name has `s1` for `s2`. Relative paths in a list are relative to the list; URLs are taken as they are.
         folder: Folder or `s3://bucket/prefix` for all results; beside each Sentinel-2 file when None.
@@ -62,7 +70,8 @@ def _pair(row: dict[str, str], folder: Path | str | None, *, no_s1: bool, source
     if folder is not None:
         name = str(out).rsplit("/", 1)[-1]
         out = f"{str(folder).rstrip('/')}/{name}" if is_object(folder) else Path(folder) / name
-    return ScenePair(s1=None if no_s1 else row["s1"], s2=row["s2"], out=out)
+    references = tuple(row["references"].split(";")) if row.get("references") else ()
+    return ScenePair(s1=None if no_s1 else row["s1"], s2=row["s2"], out=out, references=references)
 
 
 def _refuse_doubles(pairs: Iterable[ScenePair]) -> None:
@@ -101,16 +110,18 @@ def _from_csv(path: Path) -> list[dict[str, str]]:
     names = reader.fieldnames or []
     if "s2" not in names:
         raise InputError(
-            f"a batch's CSV file has a first line with the columns s1,s2 and perhaps out; {path} begins with {','.join(names)!r}"
+            f"a batch's CSV file has a first line with the columns s1,s2 and perhaps out,references; {path} begins with {','.join(names)!r}"
         )
     return [
-        {
-            name: _place(path, row[name].strip()) if name == "out" else _beside(path, row[name].strip())
-            for name in ("s1", "s2", "out")
-            if row.get(name)
-        }
+        {name: _cell(path, name, text) for name in ("s1", "s2", "out", "references") if (text := (row.get(name) or "").strip())}
         for row in reader
     ]
+
+
+def _cell(path: Path, name: str, text: str) -> str:
+    if name == "references":
+        return ";".join(_beside(path, part.strip()) for part in text.split(";") if part.strip())
+    return _place(path, text) if name == "out" else _beside(path, text)
 
 
 def _from_stac(path: Path) -> list[dict[str, str]]:

@@ -5,15 +5,19 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
+from geocr.clouds.mask import CloudMask
 from geocr.clouds.selection import CLOUD_MASKS, make_cloud_mask
+from geocr.clouds.sun import SunAngle, sun_from_tags
 from geocr.config import PredictConfig
-from geocr.core.errors import BandError, InputError
+from geocr.core.errors import BandError, CheckpointError, InputError
 from geocr.inference.acquired import acquisition_date
+from geocr.inference.fit import scene_level
 from geocr.inference.inputs import OtherDate
 from geocr.inference.methods import Method
 from geocr.io.open import open_scene
 from geocr.io.open_sar import open_sar_on
 from geocr.io.overlay import lay_over
+from geocr.io.remote import is_remote
 from geocr.io.sar_options import sar_options
 from geocr.io.scene import Scene
 
@@ -74,18 +78,22 @@ def open_references(config: PredictConfig, scene: Scene) -> tuple[tuple[OtherDat
         The dates, and what was decided, a sentence each.
 
     Raises:
-        InputError: When the day of the scene or of a reference is not known.
+        InputError: When the day of the scene or of a reference is not known, a reference is the scene itself, or one is named twice.
+        CheckpointError: When a reference for a trained model is of another processing level than the scene.
         GeocrError: What `open_scene`, `lay_over` and `make_cloud_mask` raise.
     """
     named = references_of(config)
     if not named:
         return (), ()
+    if config.method == "scenefit":
+        return (), (f"scenefit reads one date: the {len(named)} reference(s) are not used.",)
+    _refuse_repeats(named, scene)
     day = _day_of(scene, "the scene", scene.optical.path)
     limit = config.max_days if config.max_days is not None or config.method == "temporal" or config.checkpoint else AUTO_DAYS
     opened: list[tuple[int, int, str, OtherDate]] = []
     notes: list[str] = []
     for reference in named:
-        raw = _open(reference, config)
+        raw = open_date(reference.s2, config)
         name = raw.optical_facts.product or Path(reference.s2).name
         days = (_day_of(raw, "a reference", reference.s2) - day).days
         if limit is not None and abs(days) > limit:
@@ -131,9 +139,14 @@ def _with_bands(scene: Scene, bands: tuple[str, ...]) -> Scene:
     return replace(scene, indexes=tuple(scene.indexes[scene.bands.index(band)] for band in bands), bands=bands)
 
 
-def _open(reference: Reference, config: PredictConfig) -> Scene:
+def open_date(s2: str, config: PredictConfig) -> Scene:
+    """Sentinel-2 of one date on its own grid, read as the settings say.
+
+    Raises:
+        GeocrError: As `open_scene`.
+    """
     return open_scene(
-        reference.s2,
+        s2,
         None,
         s2_bands=config.s2_bands,
         s2_scale=config.s2_scale,
@@ -144,20 +157,69 @@ def _open(reference: Reference, config: PredictConfig) -> Scene:
     )
 
 
+def find_clouds(scene: Scene, config: PredictConfig, sun: SunAngle | None = None) -> CloudMask:
+    """The mask of a date: by the detector of the settings where that is one for any scene, else by `auto`; never by the scene's own files.
+
+    Args:
+        scene: The date, on any grid.
+        config: Names the detector and the buffer.
+        sun: Where it stood, if the scene's own file does not tell any more; what its product says comes first.
+
+    Raises:
+        GeocrError: As `make_cloud_mask`.
+    """
+    method = config.cloud_mask if config.cloud_mask in tuple(CLOUD_MASKS) and config.cloud_mask != "scl" else "auto"
+    known = scene.optical_facts.sun_zenith_deg is not None or sun is None
+    return make_cloud_mask(
+        scene,
+        method,
+        buffer_m=config.mask_buffer_m,
+        buffer_px=config.mask_buffer_px,
+        sun_zenith_deg=None if known or sun is None else sun.zenith_deg,
+        sun_azimuth_deg=None if known or sun is None else sun.azimuth_deg,
+    )
+
+
+def _refuse_repeats(named: tuple[Reference, ...], scene: Scene) -> None:
+    """A date that is given twice would count twice, and the scene itself shows its own clouds."""
+    seen = {_place(scene.optical.path): "the scene itself"}
+    for reference in named:
+        place = _place(reference.s2)
+        if place in seen:
+            raise InputError(f"each reference is another date, given once; {reference.s2} is {seen[place]}; leave it out")
+        seen[place] = "named twice"
+
+
+def _place(path: str) -> str:
+    return path if is_remote(path) else str(Path(path).resolve())
+
+
 def _laid(
     reference: Reference, raw: Scene, scene: Scene, config: PredictConfig, *, name: str, days: int
 ) -> tuple[OtherDate, tuple[str, ...]]:
     """The reference on the scene's grid, and what was decided about it."""
     laid = lay_over(raw, scene, name)
-    said = list(raw.notes)
+    said = [*raw.notes, *_of_other_level(raw, scene, config, name)]
     if reference.s1 is not None:
         options = replace(sar_options(config), max_days=None)  # of the scene and its Sentinel-1; a reference's own is the user's choice
         radar = open_sar_on(reference.s1, scene.grid, options, optical_time=raw.optical_facts.acquired, on_error=config.on_error)
         laid = replace(laid, sar=radar.reader, sar_bands=radar.bands, sar_facts=radar.facts)
         said.extend(radar.notes)
-    method = config.cloud_mask if config.cloud_mask in tuple(CLOUD_MASKS) and config.cloud_mask != "scl" else "auto"
-    mask = make_cloud_mask(laid, method, scl=laid.optical_facts.scl, buffer_m=config.mask_buffer_m, buffer_px=config.mask_buffer_px)
+    mask = find_clouds(laid, config, sun_from_tags(raw.optical.handle.tags()))  # a warp drops tags
     return OtherDate(scene=laid, mask=mask, days=days, name=name, facts=mask.describe()), (*said, *mask.notes)
+
+
+def _of_other_level(raw: Scene, scene: Scene, config: PredictConfig, name: str) -> tuple[str, ...]:
+    """What to say when a date is not of the scene's processing level; a trained model knows one."""
+    came, wanted = scene_level(raw), scene_level(scene)
+    if came is None or wanted is None or came == wanted:
+        return ()
+    if config.checkpoint is not None and not config.any_level:
+        raise CheckpointError(
+            f"a trained model takes all its dates at one processing level; {name} is {came} and the scene {wanted}: give the {wanted} "
+            f"product of that date, leave it out, or add --any-level"
+        )
+    return (f"it is {came} and the scene {wanted}; what is borrowed is matched to the scene's radiometry as far as a line can.",)
 
 
 def _day_of(scene: Scene, what: str, path: str) -> date:

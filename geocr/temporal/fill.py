@@ -92,7 +92,9 @@ class DateFill:
         )
         sar_share = np.zeros((1, *tile.window.shape), np.float32)
         mean = np.nan_to_num(optical, nan=0.0)
-        if self.rest is not None and (rest.cloud_mask & rest.valid).any():
+        if self.rest is None:  # a cloud may not pass for ground, should a date now show less than when it was matched
+            mean[:, tile.cloud_mask & tile.valid & ~borrowed] = np.nan
+        elif (rest.cloud_mask & rest.valid).any():
             answer = self.rest(rest)
             taken = rest.cloud_mask
             np.copyto(mean[:, rows, cols], answer.mean, where=taken)

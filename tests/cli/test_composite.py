@@ -56,6 +56,13 @@ def test_the_date_chooses_the_target(tmp_path: Path, geocr: Command) -> None:
     assert tie.json["target"]["day"] == "2024-05-11"  # of equally near ones the earlier
 
 
+def test_a_composite_on_a_coarser_grid(tmp_path: Path, geocr: Command) -> None:
+    done = geocr("composite", *series(tmp_path), "-o", str(tmp_path / "clear.tif"), "--resolution", "20", "--dry-run", "--json")
+    assert done.code == 0, done.err
+    assert (done.json["rows"], done.json["columns"]) == (SHAPE[0] // 2, SHAPE[1] // 2)
+    assert [date["days"] for date in done.json["references"]] == [-10, 10]
+
+
 def test_one_scene_is_its_own_target(tmp_path: Path, geocr: Command) -> None:
     done = geocr("composite", series(tmp_path)[0], "-o", str(tmp_path / "clear.tif"), "--dry-run", "--json")
     assert (done.json["target"]["day"], done.json["method"]["name"]) == ("2024-05-01", "scenefit")
@@ -79,6 +86,19 @@ def test_what_cannot_be_is_refused(
     done = geocr("composite", "S2_20240501.tif", *arguments, "-o", "out.tif")
     assert done.code == 2
     assert said in " ".join(done.err.split())
+
+
+def test_a_damaged_date_is_looked_at_as_the_run_would(tmp_path: Path, geocr: Command) -> None:
+    first, second, _ = series(tmp_path)
+    content = bytearray(Path(first).read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 3000] = bytes(3000)
+    Path(first).write_bytes(content)
+    stopped = geocr("composite", first, second, "-o", str(tmp_path / "clear.tif"), "--dry-run")
+    assert stopped.code == 2
+    assert "every block of an input must decode" in " ".join(stopped.err.split())
+    done = geocr("composite", first, second, "-o", str(tmp_path / "clear.tif"), "--dry-run", "--json", "--on-error", "nodata")
+    assert done.code == 0, done.err
+    assert done.json["target"]["day"] == "2024-05-11"
 
 
 def test_outputs_are_not_overwritten(tmp_path: Path, geocr: Command) -> None:

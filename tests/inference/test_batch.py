@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,34 @@ def test_more_memory_does_not_make_scenes_again(tmp_path: Path) -> None:
     assert [status.outcome for status in run_batch(pairs, config.model_copy(update={"max_memory": 8 * 2**30}))] == ["kept"]
     Path(status_place(pairs[0])).write_text("[]")
     assert [status.outcome for status in run_batch(pairs, config)] == ["failed"]  # no status: the result may be anybody's
+
+
+def test_a_list_names_other_dates(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    named = "S2_20240503.tif; S2_20240501.tif,S1_20240502.tif"
+    (tmp_path / "pairs.csv").write_text(f's1,s2,references\na_s1.tif,a_s2.tif,"{named}"\na_s1.tif,b_s2.tif,\n')
+    first, second = read_pairs(str(tmp_path / "pairs.csv"), folder=None, no_s1=False)
+    assert first.references == (f"{tmp_path}/S2_20240503.tif", f"{tmp_path}/S2_20240501.tif,{tmp_path}/S1_20240502.tif")
+    assert second.references == ()
+    config = clear(tmp_path)
+    assert (first.settings(config).references, second.settings(config)) == (first.references, config)
+    (status,) = run_batch([first], config)
+    assert status.outcome == "failed"
+    assert "needs the day of each" in (status.error or "")  # of a_s2.tif: references are read
+    assert json.loads(Path(status_place(first)).read_bytes())["config"]["references"] == list(first.references)
+
+
+def test_other_references_make_a_scene_again(tmp_path: Path) -> None:
+    _, s2 = make_pair(tmp_path, "a")
+    for day in ("20240510", "20240512"):
+        (tmp_path / f"S2_{day}.tif").write_bytes(s2.read_bytes())
+    pair = ScenePair(
+        s1=None, s2=str(tmp_path / "S2_20240510.tif"), out=tmp_path / "out.tif", references=(str(tmp_path / "S2_20240512.tif"),)
+    )
+    config = clear(tmp_path)
+    assert [run_batch([pair], config)[0].outcome for _ in range(2)] == ["done", "kept"]
+    (status,) = run_batch([replace(pair, references=())], config)
+    assert (status.outcome, "exists" in (status.error or "")) == ("failed", True)
 
 
 def die(pair: ScenePair, *_: object, **__: object) -> SceneStatus:

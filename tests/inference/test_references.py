@@ -12,13 +12,19 @@ import rasterio
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from geocr.checkpoint import save_checkpoint
 from geocr.config import PredictConfig
-from geocr.core.errors import BandError, GeoreferenceError, InputError, RasterNotFoundError, RasterReadError
+from geocr.core.bands import L1C_BANDS
+from geocr.core.errors import BandError, CheckpointError, GeoreferenceError, InputError, RasterNotFoundError, RasterReadError
 from geocr.core.types import BoolArray
 from geocr.inference import run
+from geocr.inference.prepare import prepare_scene
 from geocr.inference.products import DAYS_NODATA, Provenance
-from geocr.inference.references import Reference
+from geocr.inference.record import fingerprint_of
+from geocr.inference.references import Reference, open_references
 from geocr.inference.run import PredictResult, plan_run, predict_scene
+from geocr.io.open import open_scene
+from geocr.models.mosaic import Mosaic
 from tests.data_makers.local_items import write_local_item
 from tests.scenes import TRANSFORM, write_raster
 from tests.temporal.worlds import BANDS, Date, counts, disc, make_ground, seen
@@ -71,7 +77,7 @@ def test_clouds_are_filled_with_what_another_date_saw(tmp_path: Path) -> None:
 
 def test_without_references_nothing_is_new(tmp_path: Path) -> None:
     s2, _, config = place(tmp_path)
-    plan = plan_run(None, s2, config=config.model_copy(update={"cloud_mask": None or config.cloud_mask}))
+    plan = plan_run(None, s2, config=config)
     assert (plan["method"]["name"], plan["references"]) == ("scenefit", [])
 
 
@@ -83,6 +89,18 @@ def test_order_threads_rows_and_a_cluster_change_no_byte(tmp_path: Path) -> None
     again = predict_scene(None, s2, tmp_path / "again.tif", config=turned, threads=3, workers=2)
     for name in ("scene", "provenance", "source_days", "std"):
         assert Path(getattr(once, name)).read_bytes() == Path(getattr(again, name)).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_references_that_are_not_used_change_no_pixel(tmp_path: Path) -> None:
+    s2, _, config = place(tmp_path, ("20240507", Date(days=-3)))
+    alone = pixels_of(predict_scene(None, s2, tmp_path / "alone.tif", config=config.model_copy(update={"references": None}), threads=1))
+    for name, update in (("unread", {"method": "scenefit"}), ("far", {"max_days": 2})):
+        found = pixels_of(predict_scene(None, s2, tmp_path / f"{name}.tif", config=config.model_copy(update=update), threads=2))
+        for product in ("scene", "provenance", "std"):
+            assert found[product].tobytes() == alone[product].tobytes(), (name, product)
+        if name == "unread":
+            assert "source_days" not in found
 
 
 @pytest.mark.slow
@@ -147,6 +165,7 @@ def test_auto_leaves_far_dates_out_and_temporal_takes_them(tmp_path: Path) -> No
 
 def test_scenefit_reads_no_reference(tmp_path: Path) -> None:
     s2, _, config = place(tmp_path, ("20240512", Date(days=2)))
+    Path((config.references or ("",))[0]).write_bytes(b"no raster: it is not so much as opened")
     plan = plan_run(None, s2, config=config.model_copy(update={"method": "scenefit"}))
     assert plan["method"]["name"] == "scenefit"
     assert any("the 1 reference(s) are not used" in note for note in plan["notes"])
@@ -184,6 +203,41 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         predict_scene(None, s2, others[0], config=config, overwrite=True)
 
 
+def test_the_scene_itself_and_a_date_named_twice_are_refused(tmp_path: Path) -> None:
+    s2, others, config = place(tmp_path, ("20240512", Date(days=2)))
+    for named, why in (((s2,), "the scene itself"), ((others[0], f"{tmp_path}/../{tmp_path.name}/S2_20240512.tif"), "named twice")):
+        with pytest.raises(InputError, match=f"each reference is another date, given once; .* is {why}; leave it out"):
+            plan_run(None, s2, config=config.model_copy(update={"references": named}))
+
+
+def test_a_reference_of_the_other_level_is_said_and_no_model_takes_it(tmp_path: Path) -> None:
+    """With cirrus it is L1C, with all other bands L2A."""
+    pixels = np.full((13, 64, 64), 900, np.uint16)
+    l2a = tuple(band for band in L1C_BANDS if band != "B10")
+    s2 = write_raster(tmp_path / "S2_20240510.tif", pixels[:12], nodata=0, descriptions=l2a, scale=1e-4)
+    other = write_raster(tmp_path / "S2_20240512.tif", pixels, nodata=0, descriptions=L1C_BANDS, scale=1e-4)
+    config = PredictConfig(cloud_mask="rule", references=(other,))
+    assert any("it is L1C and the scene L2A" in note for note in plan_run(None, s2, config=config)["notes"])
+    arguments = {"optical_bands": l2a, "level": "L2A"}
+    save_checkpoint(tmp_path / "m.safetensors", Mosaic(**arguments), name="mosaic", kwargs=arguments)
+    config = config.model_copy(update={"checkpoint": str(tmp_path / "m.safetensors")})
+    with pytest.raises(CheckpointError, match=r"S2_20240512.tif is L1C and the scene L2A: give the L2A product .* or add --any-level"):
+        plan_run(None, s2, config=config)
+    assert plan_run(None, s2, config=config.model_copy(update={"any_level": True}))["dates"] == 1
+
+
+def test_a_warped_reference_keeps_its_sun(tmp_path: Path) -> None:
+    s2, _, config = place(tmp_path)
+    moved = TRANSFORM * TRANSFORM.translation(-5, -7)
+    other = write_raster(tmp_path / "S2_20240501.tif", counts(GROUND), nodata=0, descriptions=BANDS, scale=1e-4, transform=moved)
+    with rasterio.open(other, "r+") as file:
+        file.update_tags(mean_sun_zenith_angle="40", mean_sun_azimuth_angle="150")
+    scene = open_scene(s2)
+    (date,), _ = open_references(config.model_copy(update={"references": (other,)}), scene)
+    assert date.facts["sun_zenith_deg"] == 40
+    assert (date.scene.grid, date.days) == (scene.grid, -9)
+
+
 def test_a_damaged_reference_stops_the_run_or_counts_as_nodata(tmp_path: Path) -> None:
     s2, others, config = place(tmp_path, ("20240512", Date(days=2)))
     damaged = tmp_path / "S2_20240511.tif"
@@ -200,6 +254,30 @@ def test_a_damaged_reference_stops_the_run_or_counts_as_nodata(tmp_path: Path) -
     days = pixels_of(result)["source_days"][0]
     assert set(np.unique(days[MASK])) == {1, 2}
     assert any("S2_20240511.tif" in sentence for sentence in result.summary["damaged_blocks"])
+
+
+def test_masks_of_references_are_widened_like_the_scenes(tmp_path: Path) -> None:
+    s2, _, config = place(tmp_path, ("20240512", Date(days=2, clouds=disc(SHAPE, 150, 140, 20))))
+    masks = []
+    for buffer in (0, 12):
+        (date,), _ = open_references(config.model_copy(update={"mask_buffer_px": buffer}), open_scene(s2))
+        masks.append(date.mask.read(date.scene.grid.window))
+    assert masks[0][150, 140]
+    assert masks[1].sum() > 1.5 * masks[0].sum()
+
+
+def test_files_of_a_product_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    s2, _, config = place(tmp_path)
+    folder = tmp_path / "S2A_20240505"
+    folder.mkdir()
+    for pixels, band in zip(counts(GROUND), BANDS, strict=True):
+        write_raster(folder / f"{band}.tif", pixels[None], nodata=0, scale=1e-4)
+    prints = []
+    for stamp in (1, 2):
+        os.utime(folder / "B03.tif", (stamp, stamp))
+        with rasterio.Env():
+            prints.append(fingerprint_of(prepare_scene(s2, None, config.model_copy(update={"references": (str(folder),)}), threads=1)))
+    assert prints[0] != prints[1]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +338,9 @@ def test_a_product_of_another_extent_is_laid_over_a_part_of_its_tile(real_data: 
     mask = write_raster(tmp_path / "mask.tif", hidden[None].astype(np.uint8), transform=transform)
     reference = write_local_item(source / far, tmp_path)
     config = PredictConfig(cloud_mask=mask, mask_buffer_px=0, references=(reference,))
-    out = pixels_of(predict_scene(None, s2, tmp_path / "out.tif", config=config))
+    result = predict_scene(None, s2, tmp_path / "out.tif", config=config)
+    assert any("Cloud mask auto takes the product's own scene classification" in note for note in result.summary["notes"])
+    out = pixels_of(result)
     assert set(np.unique(out["source_days"][0][hidden])) <= {-2, DAYS_NODATA}
     borrowed = hidden & (out["source_days"][0] == -2)
     assert borrowed.sum() > 0.9 * hidden.sum()

@@ -1,23 +1,37 @@
 """Models over several dates: what they are given, in which order, and that a single date is as before."""
 
+import os
+import shutil
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import rasterio
 
-from geocr.checkpoint import save_checkpoint
+from geocr.checkpoint import load_checkpoint, save_checkpoint
 from geocr.config import PredictConfig
 from geocr.core.errors import BandError
 from geocr.core.types import DatedTile, TileInput, Window
+from geocr.grid.spec import TileSpec
+from geocr.inference.inputs import SceneTiles
+from geocr.inference.methods import OwnMethod
+from geocr.inference.neural import NeuralReconstructor
+from geocr.inference.plan import plan_scene
+from geocr.inference.prepare import prepare_scene
+from geocr.inference.reconstructor import Reconstructor
+from geocr.inference.record import fingerprint_of
+from geocr.inference.references import as_read_by, open_references
 from geocr.inference.run import plan_run, predict_scene
 from geocr.inference.timeline import has_pixels, in_order_of_time, stacked
+from geocr.io.open import open_scene
 from geocr.models.least_cloudy import LeastCloudy
 from geocr.models.mosaic import Mosaic
 from geocr.models.uncrtaints import UnCRtainTS
 from geocr.models.unet_mono import MonoUNet
-from tests.scenes import write_raster
+from tests.scenes import ArrayMask, write_raster
 from tests.temporal.worlds import disc
 
 SHAPE = (96, 128)
@@ -126,6 +140,86 @@ def test_uncrtaints_takes_dates_and_a_date_without_sentinel_1_takes_the_scenes(t
     plans = [plan_run(s1, s2, config=each) for each in (config, config.model_copy(update={"references": None}))]
     assert plans[0]["memory_bytes"] > plans[1]["memory_bytes"]
     assert [plan["dates"] for plan in plans] == [2, 0]
+
+
+def test_a_date_with_its_own_sentinel_1_is_seen_with_it(tmp_path: Path) -> None:
+    s2, s1, others, config = place(tmp_path, sar=True)
+    db = np.full((2, *SHAPE), -20, np.float32)
+    own = write_raster(tmp_path / "S1_20240505.tif", db, nodata=np.nan, descriptions=("VV", "VH"))
+    config = config.model_copy(update={"references": (f"{others[0]},{own}", others[1])})
+    with rasterio.Env():
+        scene = open_scene(s2, s1)
+        dates, _ = open_references(config, scene)
+        method = OwnMethod(reconstructor=cast("Reconstructor", None))
+        read, notes = as_read_by(method, dates, scene)
+        tile = SceneTiles(scene=scene, mask=ArrayMask(MASK), others=read).read(Window(row=0, col=0, height=40, width=50))
+    assert [date.days for date in tile.others] == [2, -5]
+    np.testing.assert_array_equal(tile.others[0].sar, tile.sar)
+    np.testing.assert_allclose(tile.others[1].sar, -20, atol=1e-4)
+    assert len(notes) == 1
+
+
+def test_bands_of_dates_follow_those_that_the_method_reads(tmp_path: Path) -> None:
+    s2, _, _, config = place(tmp_path)
+    scene = open_scene(s2)
+    dates, _ = open_references(config, scene)
+    fewer = scene.only(("B04", "B02"))
+    read, _ = as_read_by(OwnMethod(reconstructor=cast("Reconstructor", None)), dates, fewer)
+    window = Window(row=0, col=0, height=20, width=20)
+    np.testing.assert_array_equal(
+        read[1].scene.read_dn(window), dates[1].scene.read_dn(window)[[BANDS.index(band) for band in fewer.bands]]
+    )
+
+
+def test_days_are_counted_from_that_of_the_scene(tmp_path: Path) -> None:
+    small = {"encoder_widths": [8], "decoder_widths": [8], "heads": 4, "d_model": 16, "multi_temporal": True}
+    s2, s1, _, _ = place(tmp_path, sar=True)
+    checkpoint = load_checkpoint(saved(tmp_path, UnCRtainTS, "uncrtaints", **small))
+    scene = open_scene(s2, s1)
+    net = NeuralReconstructor.from_checkpoint(checkpoint, scene, device="cpu")
+    days = net._days([[dated(-3, 0.1), dated(0, 0.1), dated(7, 0.1)]])
+    since = (date(2024, 5, 10) - date(2014, 4, 3)).days
+    assert days.tolist() == [[since - 3, since, since + 7]]
+
+
+def test_a_date_that_does_not_reach_a_window_is_as_none_there(tmp_path: Path) -> None:
+    s2, _, others, config = place(tmp_path)
+    nowhere = write_raster(tmp_path / "S2_20240511.tif", np.zeros((3, *SHAPE), np.uint16), nodata=0, descriptions=BANDS, scale=1e-4)
+    small = {"encoder_widths": [8], "decoder_widths": [8], "heads": 4, "d_model": 16, "multi_temporal": True, "sar_bands": []}
+    config = config.model_copy(update={"checkpoint": saved(tmp_path, UnCRtainTS, "uncrtaints", **small)})
+    made = [
+        scene_of(predict_scene(None, s2, tmp_path / f"{len(named)}.tif", config=config.model_copy(update={"references": named})).scene)
+        for named in ((others[0],), (others[0], nowhere))
+    ]
+    np.testing.assert_allclose(made[1], made[0], atol=2e-4)
+
+
+def test_the_sentinel_1_of_a_date_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    s2, s1, others, config = place(tmp_path, sar=True)
+    small = {"multi_temporal": True, "encoder_widths": [8], "decoder_widths": [8], "heads": 4, "d_model": 16}
+    own = str(shutil.copy(str(s1), tmp_path / "S1_20240505.tif"))
+    update = {"checkpoint": saved(tmp_path, UnCRtainTS, "uncrtaints", **small), "references": (f"{others[0]},{own}",)}
+    prints = []
+    for stamp in (1, 2):
+        os.utime(own, (stamp, stamp))
+        with rasterio.Env():
+            prints.append(fingerprint_of(prepare_scene(s2, s1, config.model_copy(update=update), threads=1)))
+    assert prints[0] != prints[1]
+
+
+def test_every_date_counts_in_the_memory_of_the_plan(tmp_path: Path) -> None:
+    s2, _, _, config = place(tmp_path)
+    scene = open_scene(s2)
+    dates, _ = open_references(config, scene)
+    tiles = SceneTiles(scene=scene, mask=ArrayMask(MASK), others=dates)
+    plans = [
+        plan_scene(
+            replace(tiles, others=dates[:count]), TileSpec(size_px=64, overlap_px=0, halo_px=0), mode="full", with_std=False, threads=3
+        )
+        for count in range(3)
+    ]
+    first, second = np.diff([plan.memory_bytes for plan in plans])
+    assert first == second >= 3 * 64 * 64 * 4 * 3  # threads, pixels, float32, bands
 
 
 def test_a_model_of_one_date_leaves_references_alone(tmp_path: Path) -> None:

@@ -116,6 +116,15 @@ def test_on_the_same_pixels_it_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(laid.read_dn(laid.grid.window), smooth(SHAPE)[::-1])
 
 
+def test_equal_shapes_are_not_equal_grids(tmp_path: Path) -> None:
+    moved = TRANSFORM * Affine.translation(0, -5)
+    path = write_raster(tmp_path / "moved.tif", smooth(SHAPE), nodata=0, descriptions=BANDS, scale=1e-4, transform=moved)
+    laid = lay_over(open_scene(path), target(tmp_path), "moved")
+    pixels = laid.read_dn(laid.grid.window)
+    np.testing.assert_allclose(pixels[:, :-5], smooth(SHAPE)[:, 5:], rtol=1e-5)
+    assert np.isnan(pixels[:, -5:]).all()
+
+
 def test_a_reference_elsewhere_is_refused(tmp_path: Path) -> None:
     far = TRANSFORM * Affine.translation(5000, 0)
     path = write_raster(tmp_path / "far.tif", smooth(SHAPE), nodata=0, descriptions=BANDS, transform=far)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from geocr.core.errors import ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput, Window
 from geocr.grid.spec import TileSpec
 from geocr.inference.engine import stream_rows
@@ -97,6 +98,13 @@ def test_pixels_that_no_date_shows_fall_to_the_rest(tmp_path: Path) -> None:
     assert (out["scene"][:, left] == 9000).all()
     assert (out["source_days"][0][left] == DAYS_NODATA).all()
     assert (out["std"][:, left] == 500).all()
+
+
+def test_a_cloud_that_no_date_shows_never_passes_for_ground(tmp_path: Path) -> None:
+    world = make_world(tmp_path, [Date(days=2, clouds=disc(SHAPE, 200, 260, 60))], MASK)
+    fill = replace(fill_of(world), rest=None)  # as if the date had shown all of it when it was matched
+    with pytest.raises(ReconstructionError, match="finite"):
+        run(world, fill)
 
 
 def test_the_nearest_date_comes_first_whatever_the_order_and_ties_go_to_the_earlier(tmp_path: Path) -> None:

@@ -22,6 +22,15 @@ def test_a_pixel_does_not_depend_on_its_window(row: int, col: int, height: int, 
     np.testing.assert_array_equal(interpolate_cells(cells, window), whole[:, row : window.row_stop, col : window.col_stop])
 
 
+def test_a_square_has_its_value_at_its_centre() -> None:
+    """A ramp from square to square is that of the pixels' centres, exactly; beyond the outermost centres nothing changes."""
+    cells = np.stack([np.repeat(np.arange(4.0)[:, None], 5, 1), np.repeat(np.arange(5.0)[None], 4, 0)]).astype(np.float32)
+    found = interpolate_cells(cells, Window(row=0, col=0, height=512, width=640))
+    places = (np.arange(640) + 0.5) / 128 - 0.5
+    np.testing.assert_allclose(found[0, :, 300], np.clip(places[:512], 0, 3), atol=1e-6)
+    np.testing.assert_allclose(found[1, 200], np.clip(places, 0, 4), atol=1e-6)
+
+
 def moments_of(other: FloatArray, scene: FloatArray, common: BoolArray, cut: int) -> tuple[CellMoments, Line]:
     line = fit_line(other[:, common], scene[:, common])
     moments = CellMoments.empty(other.shape[1:], len(other))
