@@ -1,13 +1,17 @@
 """What products say of their origin."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from geocr.inference.record import attribution
+from geocr.config import PredictConfig
+from geocr.inference.prepare import prepare_scene
+from geocr.inference.record import attribution, files_read, fingerprint_of
 from geocr.inference.sar_record import sar_account
+from geocr.io.facts import OpticalFacts
 from geocr.io.open import open_scene
 from tests.scenes import write_raster
 
@@ -59,3 +63,21 @@ def test_a_mosaic_tells_of_all_what_they_share_and_of_each_the_rest(tmp_path: Pa
         ],
     }
     assert sar_account(open_scene(s2, near)) == {**one, "orbit": "ascending"}
+
+
+def test_a_changed_mask_is_another_run(tmp_path: Path) -> None:
+    """What a stopped run goes on from depends on every file of the mask: the user's, and the product's own where it is read."""
+    s2, s1 = scene_files(tmp_path, "a.tif", "b.tif")
+    own, scl = (write_raster(tmp_path / name, np.full((1, 20, 20), 4, np.uint8)) for name in ("own.tif", "scl.tif"))
+    prepared = prepare_scene(s2, s1, PredictConfig(cloud_mask=f"scl={scl}+{own}", s1_units="db"), threads=1)
+    prints = [fingerprint_of(prepared)]
+    for path in (own, scl):
+        Path(path).touch()
+        prints.append(fingerprint_of(prepared))
+    assert fingerprint_of(prepared) == prints[-1]
+    assert len(set(prints)) == 3
+
+    scene = replace(prepared.tiles.scene, optical_facts=OpticalFacts(scl="own_scl.tif", cloud_probability="own_probability.tif"))
+    product = replace(prepared, tiles=replace(prepared.tiles, scene=scene))
+    assert "own_scl.tif" in files_read(product)
+    assert "own_probability.tif" not in files_read(product)
