@@ -73,3 +73,14 @@ def test_a_result_shows_itself(tmp_path: Path) -> None:
     assert "&lt;clear&gt;.tif" in html
     assert "25.0%" in html
     assert "a &lt; b" in html
+
+
+def test_a_training_shows_itself(tmp_path: Path) -> None:
+    from geocr.training.run import TrainResult
+
+    facts = {"folder": tmp_path / "<run>", "best": tmp_path / "best.safetensors", "last": tmp_path / "last.safetensors"}
+    html = TrainResult(**facts, steps=1200, best_step=800, figures={"mae": 0.0123456}, finished=False)._repr_html_()
+    assert "&lt;run&gt;" in html
+    assert "best.safetensors, step 800" in html
+    assert "1,200, stopped" in html
+    assert "0.012346" in html

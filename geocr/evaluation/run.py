@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from geocr._version import __version__
 from geocr.core.errors import BandError, InputError
+from geocr.core.html import facts_table
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.sample import FusionSample, SampleMeta
 from geocr.data.show import spread
@@ -138,6 +139,15 @@ class EvaluationResult:
     """Comparisons."""
     seconds: dict[str, float] = field(default_factory=dict)
     """`predicting` and `measuring`, wall time."""
+
+    def _repr_html_(self) -> str:
+        """The tables by region, for notebooks."""
+        from geocr.evaluation.report import region_tables  # noqa: PLC0415 - it knows this module
+
+        tables = region_tables(self).items()
+        return "".join(
+            facts_table(f"{region} pixels, {len(self.plan.numbers)} samples", rows, head=heads[1:]) for region, (heads, rows) in tables
+        )
 
 
 def plan_evaluation(dataset: FusionDataset, checkpoints: Sequence[str | Path], settings: EvaluateSettings) -> EvaluationPlan:

@@ -11,6 +11,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 
 from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
+from geocr.core.html import facts_table
 from geocr.metrics.presets import find_preset
 from geocr.models.base import FusionModel
 from geocr.training.build import build_model, build_task
@@ -44,6 +45,12 @@ class TrainResult:
     """Figures of the last validation of this session, units in the names."""
     finished: bool
     """False when a signal stopped it; the same run goes on with `resume`."""
+
+    def _repr_html_(self) -> str:
+        """Files, steps and the last figures, for notebooks."""
+        rows = [("folder", str(self.folder)), ("best", f"{self.best.name}, step {self.best_step}"), ("last", self.last.name)]
+        rows += [("steps", f"{self.steps:,}" if self.finished else f"{self.steps:,}, stopped: go on with resume=True")]
+        return facts_table("Result of train", [*rows, *((name, f"{value:.5g}") for name, value in self.figures.items())])
 
 
 def train(

@@ -16,6 +16,10 @@ QUICK: dict[str, Any] = {"resamples": 100, "gallery": False, "device": "cpu"}
 def test_a_name_and_a_folder_are_enough(tmp_path: Path) -> None:
     found = geocr.evaluate((), "synthetic=.", tmp_path / "out", options=OPTIONS, baselines=["input"], **QUICK)
     assert len(found.rows) == 2
+    html = found._repr_html_()
+    assert "all pixels, 2 samples" in html
+    assert "<th style='text-align:left'>input</th>" in html
+    assert "<script" not in html
     assert {"summary.json", "samples.parquet", "table.md"} <= {path.name for path in (tmp_path / "out").iterdir()}
     with pytest.raises(OutputExistsError):
         geocr.evaluate((), "synthetic=.", tmp_path / "out", options=OPTIONS, baselines=["input"], **QUICK)
