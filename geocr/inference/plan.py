@@ -246,13 +246,19 @@ def plan_scene(
         with_mask=with_mask,
         output_bands=scene.output_bands,
         dates=len(tiles.others),
-        read_rows=min(strip_rows(scene), read_rows or strip_rows(scene)),
+        read_rows=_read_rows(scene, read_rows),
         batch=batch,
         threads=threads,
         layers=layers,
         fit_bytes=fit_bytes,
         weights_bytes=weights_bytes,
     )
+
+
+def _read_rows(scene: Scene, wanted: int | None) -> int:
+    """Rows of one read; of JPEG 2000 full blocks whatever a method wants: each read of 128 rows would decode blocks of 1,024 anew."""
+    rows = strip_rows(scene)
+    return rows if wanted is None or scene.optical.jp2_rows is not None else min(rows, wanted)
 
 
 def survey_clouds(tiles: SceneTiles, lattice: Lattice, mode: Mode) -> CloudSurvey:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 
 from geocr.core.types import Window
+from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import RowStream, SceneTiles, row_windows, strip_rows
+from geocr.inference.plan import plan_scene
 from geocr.io.open import open_scene
 from geocr.io.scene import Scene
 from tests.scenes import ArrayMask
@@ -110,6 +113,18 @@ def test_the_engines_stream_decodes_each_block_once_too(real_data: Path, tmp_pat
     count, pixels = decodes(caplog, path, by_tiles)
     np.testing.assert_array_equal(pixels, tall)
     assert count == 3 * 3 * 3
+
+
+def test_a_method_that_wants_fewer_rows_still_reads_full_blocks(real_data: Path, tmp_path: Path) -> None:
+    """The scene fit asks for 128 rows to save memory: of JPEG 2000 that would decode each block of 1,024 rows eight times."""
+    path = write_jp2(tmp_path / "scene.jp2", np.tile(native_bands(real_data), (1, 2, 1)), 256)
+    plain = tmp_path / "plain.tif"
+    rasterio.shutil.copy(path, plain, driver="GTiff", TILED="YES")
+    for name, rows in ((path, 256), (plain, 128)):
+        scene = open_scene(str(name), s2_bands=BANDS, s2_scale=1e-4, s2_offset=0.0)
+        tiles = SceneTiles(scene=scene, mask=ArrayMask(np.zeros(scene.grid.shape, bool)))
+        plan = plan_scene(tiles, TileSpec(size_px=256), mode="replace-clouds", with_std=False, threads=1, read_rows=128)
+        assert plan.read_rows == rows
 
 
 def test_the_native_files_of_a_product_are_decoded_once(real_data: Path, caplog: pytest.LogCaptureFixture) -> None:

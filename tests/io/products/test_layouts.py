@@ -12,6 +12,7 @@ from geocr.core.bands import L1C_BANDS, L2A_BANDS, S2_BANDS
 from geocr.core.errors import UnitsError
 from geocr.io.open import open_scene
 from geocr.io.open_optical import facts_of_tags, open_optical_dataset
+from geocr.io.products.metadata import read_product_metadata
 from geocr.io.scene import Scene
 from tests.data_makers.products import (
     EPSG,
@@ -189,3 +190,14 @@ def test_a_product_is_shown_with_the_bands_of_its_result(tmp_path: Path) -> None
     with open_optical_dataset(str(write_safe(tmp_path, product)), ("B04", "B02", None)) as dataset:
         assert dataset.descriptions == ("B02", "B04")
         np.testing.assert_array_equal(dataset.read(2), product.dn("B04"))
+
+
+def test_offsets_name_their_bands_by_esas_numbers_where_the_metadata_lists_none() -> None:
+    """0 to 12 in the order of L1C: 8 is B8A and 9 is B09; a list in the file comes first."""
+    offsets = "".join(f'<RADIO_ADD_OFFSET band_id="{number}">-{number + 1}</RADIO_ADD_OFFSET>' for number in range(13))
+    plain = read_product_metadata(f"<a>{offsets}</a>".encode(), "MTD_MSIL1C.xml")
+    assert plain.offsets == {band: -float(number) for number, band in enumerate(L1C_BANDS, start=1)}
+    assert plain.scaling("B8A") == (1e-4, -9 / 10_000)
+    swapped = "".join(f'<Spectral_Information bandId="{number}" physicalBand="{band}"/>' for number, band in ((8, "B10"), (10, "B8A")))
+    listed = read_product_metadata(f"<a>{swapped}{offsets}</a>".encode(), "MTD_MSIL1C.xml")
+    assert (listed.offsets["B10"], listed.offsets["B8A"], listed.offsets["B09"]) == (-9.0, -11.0, -10.0)
