@@ -12,6 +12,7 @@ from geocr.core.bands import L1C_BANDS, L2A_BANDS, S2_BANDS
 from geocr.core.errors import UnitsError
 from geocr.io.open import open_scene
 from geocr.io.open_optical import facts_of_tags, open_optical_dataset
+from geocr.io.products.images import side_rasters
 from geocr.io.products.metadata import read_product_metadata
 from geocr.io.scene import Scene
 from tests.data_makers.products import (
@@ -201,3 +202,15 @@ def test_offsets_name_their_bands_by_esas_numbers_where_the_metadata_lists_none(
     swapped = "".join(f'<Spectral_Information bandId="{number}" physicalBand="{band}"/>' for number, band in ((8, "B10"), (10, "B8A")))
     listed = read_product_metadata(f"<a>{swapped}{offsets}</a>".encode(), "MTD_MSIL1C.xml")
     assert (listed.offsets["B10"], listed.offsets["B8A"], listed.offsets["B09"]) == (-9.0, -11.0, -10.0)
+
+
+def test_of_rasters_beside_the_bands_the_finest_is_taken() -> None:
+    names = tuple(
+        f"GRANULE/X/{name}"
+        for name in (
+            "IMG_DATA/R60m/T33TWM_20230813T095559_SCL_60m.jp2", "IMG_DATA/R20m/T33TWM_20230813T095559_SCL_20m.jp2",
+            "QI_DATA/MSK_CLDPRB_60m.jp2", "QI_DATA/MSK_CLDPRB_20m.jp2", "QI_DATA/MSK_SNWPRB_20m.jp2",
+        )
+    )  # fmt: skip
+    assert side_rasters(names) == (names[1], names[3])
+    assert side_rasters(names[4:]) == (None, None)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -250,3 +251,11 @@ def test_only_jpeg_2000_is_read_by_its_blocks(tmp_path: Path) -> None:
     assert stack(tmp_path, {"B02": (noise(24, 24), 10), "B05": (noise(12, 12), 20)}).jp2_rows is None
     reader = stack(tmp_path, {"B02": (noise(24, 24), 10), "B05": (noise(12, 12), 20)}, suffix=".jp2", resolution_m=20)
     assert reader.jp2_rows == pickle.loads(pickle.dumps(reader)).jp2_rows == 12  # noqa: S301 - our own bytes
+
+
+def test_blocks_of_a_stack_are_those_of_its_finest_file_on_its_grid(tmp_path: Path) -> None:
+    reader = stack(tmp_path, {"B02": (noise(400, 64), 10), "B05": (noise(200, 32), 20)}, resolution_m=20)
+    with rasterio.open(reader.files[0]) as finest:
+        rows, cols = finest.block_shapes[0]
+    assert 64 <= rows < 400  # GDAL takes blocks from 32 pixels
+    assert reader.handle.block_shapes == [(round(rows / 2), cols // 2)] * 2
