@@ -45,7 +45,10 @@ class Piece:
 
 def middle_of(interval: "pd.Interval[pd.Timestamp]") -> pd.Timestamp | None:
     """The moment half way; None for an image whose time is not known (its interval is longer than a year)."""
-    left, right = interval.left.to_pydatetime(warn=False), interval.right.to_pydatetime(warn=False)  # all of time is too long for a Timedelta
+    left, right = (
+        interval.left.to_pydatetime(warn=False),
+        interval.right.to_pydatetime(warn=False),
+    )  # all of time is too long for a Timedelta
     if right - left > timedelta(days=366):
         return None
     return interval.left + (interval.right - interval.left) / 2

@@ -136,9 +136,15 @@ class SceneFitMethod:
         Raises:
             TooFewClearPixelsError: When there is too little to fit on.
         """
-        from geocr.scenefit import fit_scene  # noqa: PLC0415 - as above
+        return _fit(tiles, self.seed)
 
-        return fit_scene(tiles, seed=self.seed)
+
+def _fit(tiles: SceneTiles, seed: int) -> Reconstructor:
+    """The scene fit, reading JPEG 2000 by its own blocks: each read decodes whole ones."""
+    from geocr.scenefit import PIECE_PX, fit_scene, piece_of  # noqa: PLC0415 - torch is imported when a method is chosen, not with the engine
+
+    block_px = tiles.scene.optical.jp2_rows
+    return fit_scene(tiles, seed=seed, piece_px=PIECE_PX if block_px is None else piece_of(block_px))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +186,10 @@ class TemporalMethod:
         Raises:
             TooFewClearPixelsError: When there is too little to fit on, and the dates leave pixels over.
         """
-        from geocr.scenefit import fit_scene  # noqa: PLC0415 - as above
         from geocr.temporal import DateFill, fit_dates  # noqa: PLC0415 - as above
 
         dates = fit_dates(tiles)
-        rest = fit_scene(replace(tiles, others=()), seed=self.seed) if dates.left_px else None
+        rest = _fit(replace(tiles, others=()), self.seed) if dates.left_px else None
         return DateFill(shape=tiles.shape, matches=dates.matches, rest=rest, name=self.name)
 
 

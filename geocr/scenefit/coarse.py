@@ -21,8 +21,8 @@ CELL_PX = 2**CELL_LEVEL
 """Side of a coarse cell. Must divide the alignment of tiles."""
 LEVELS = 4
 """Coarse levels: cells of 32, 64, 128 and 256 pixels."""
-_PIECE_PX = (256, 4096)
-"""Rows and columns read at once; multiples of a cell. Two pieces down a column share one row of a file's blocks, which GDAL keeps."""
+PIECE_PX = (256, 4096)
+"""Rows and columns read at once where a source says nothing else; multiples of a cell. Two pieces down a column share one row of blocks of 512."""
 _MARGIN = 3
 """Coarsest cells taken around a tile, so that enlargements are exact up to the tile's border."""
 
@@ -141,14 +141,27 @@ def weighted_pixels(tile: TileInput, clear: BoolArray, scaling: Scaling) -> tupl
     return masked, weights, sar, has_sar[None].astype(np.float32)
 
 
-def sum_scene(source: FitSource, scaling: Scaling, *, on_piece: Callable[[TileInput], None] = lambda _: None) -> CellSums:
+def piece_of(block_px: int) -> tuple[int, int]:
+    """Rows and columns of a piece for files of which each block should be decoded once, as large in all as `PIECE_PX`.
+
+    Args:
+        block_px: Side of a block.
+    """
+    if block_px % CELL_PX:
+        return PIECE_PX
+    return block_px, max(1, PIECE_PX[0] * PIECE_PX[1] // (block_px * block_px)) * block_px
+
+
+def sum_scene(
+    source: FitSource, scaling: Scaling, *, piece_px: tuple[int, int] = PIECE_PX, on_piece: Callable[[TileInput], None] = lambda _: None
+) -> CellSums:
     """Read the whole scene once, piece by piece down its columns, in memory that grows with neither its height nor its width."""
-    rows, cols = source.shape
+    (rows, cols), (high, wide) = source.shape, piece_px
     columns = []
-    for col in range(0, cols, _PIECE_PX[1]):
+    for col in range(0, cols, wide):
         pieces = []
-        for row in range(0, rows, _PIECE_PX[0]):
-            window = Window(row=row, col=col, height=min(_PIECE_PX[0], rows - row), width=min(_PIECE_PX[1], cols - col))
+        for row in range(0, rows, high):
+            window = Window(row=row, col=col, height=min(high, rows - row), width=min(wide, cols - col))
             tile = source.read(window)
             on_piece(tile)
             pieces.append(sum_cells(tile, scaling.clear(tile), scaling))

@@ -10,7 +10,7 @@ from torch import Tensor
 from geocr.core.types import FloatArray, NumberArray, Window
 from geocr.scenefit.branch import train_branch
 from geocr.scenefit.census import Census
-from geocr.scenefit.coarse import CELL_PX, CoarseScene, sum_scene
+from geocr.scenefit.coarse import CELL_PX, PIECE_PX, CoarseScene, sum_scene
 from geocr.scenefit.error import FitError
 from geocr.scenefit.features import BLOCK_PX, context_count
 from geocr.scenefit.model import Filler, SceneFit
@@ -27,7 +27,9 @@ _CAUTION_SQUARES = 6.0
 """Squares of 64 x 64 pixels that a scene must have many times over before its own errors tell the whole story."""
 
 
-def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], None] = lambda _: None) -> SceneFit:
+def fit_scene(
+    source: FitSource, *, seed: int = 0, piece_px: tuple[int, int] = PIECE_PX, on_progress: Callable[[str], None] = lambda _: None
+) -> SceneFit:
     """Learn how this scene's clear pixels follow from their surroundings and Sentinel-1.
 
     Clear pixels are hidden under synthetic clouds of the scene's own shapes; a regression and small networks learn to
@@ -37,6 +39,7 @@ def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], 
     Args:
         source: The scene with its cloud mask.
         seed: Of all chance. The same seed and scene give the same fit to the last bit, whatever the number of cores.
+        piece_px: Rows and columns to read at once, multiples of 32. Changes no bit.
         on_progress: Told what begins, in a few words.
 
     Returns:
@@ -50,7 +53,7 @@ def fit_scene(source: FitSource, *, seed: int = 0, on_progress: Callable[[str], 
         first = source.read(Window(row=0, col=0, height=1, width=1))
         scaling = sample_scaling(source)
         census = Census(first.optical.shape[0])
-        sums = sum_scene(source, scaling, on_piece=census.count)
+        sums = sum_scene(source, scaling, piece_px=piece_px, on_piece=census.count)
         census.require_lessons(scaling.live)
         clear_px = round(float(sums.weight[0].sum(dtype=np.float64)) * CELL_PX**2)
         if clear_px < MIN_CLEAR_PX:

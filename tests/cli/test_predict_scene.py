@@ -441,7 +441,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "tile without a net": (lambda f: [*given(f), "--tile", "64"], "without --checkpoint leave them out"),
     "missing checkpoint": (lambda f: [*given(f), "--checkpoint", f.folder / "absent"], "No such file"),
     "a raster as checkpoint": (lambda f: [*given(f), "--checkpoint", f.s1], "must be a safetensors file"),
-    "unknown mask": (lambda f: [*given(f)[:3], "--cloud-mask", "magic"], "auto, s2cloudless, scl, cldprb, omnicloudmask, rule, or the path .*'magic'"),
+    "unknown mask": (
+        lambda f: [*given(f)[:3], "--cloud-mask", "magic"],
+        "auto, s2cloudless, scl, cldprb, omnicloudmask, rule, or the path .*'magic'",
+    ),
     "scl without a file": (lambda f: [*given(f)[:3], "--cloud-mask", "scl"], "--scl FILE"),
     "s2cloudless without its bands": (lambda f: [*given(f)[:3], "--cloud-mask", "s2cloudless"], "s2cloudless"),
     "one raster": (lambda f: ["predict-scene", f.s2], "takes two rasters: .*got 1"),
