@@ -18,8 +18,11 @@ from geocr.inference.engine import stream_rows
 from geocr.inference.methods import TemporalMethod
 from geocr.inference.plan import plan_scene
 from geocr.inference.products import DAYS_NODATA, Provenance
+from geocr.io.open import open_scene
+from geocr.scenefit import SCENEFIT_TILE
 from geocr.temporal import DateFill, fill_tile, fit_dates
-from tests.temporal.worlds import Date, World, counts, disc, make_world
+from tests.scenes import write_raster
+from tests.temporal.worlds import BANDS, Date, World, counts, disc, make_world
 
 SHAPE = (420, 460)
 MASK = disc(SHAPE, 200, 220, 90) | disc(SHAPE, 20, 400, 30)
@@ -77,11 +80,7 @@ def test_a_date_under_haze_that_grows_is_followed(tmp_path: Path) -> None:
     world = make_world(tmp_path, [Date(days=3)], MASK)
     ramp = np.linspace(0, 0.04, SHAPE[1], dtype=np.float32)
     other = world.tiles.others[0]
-    from tests.scenes import write_raster
-
     path = write_raster(tmp_path / "hazy.tif", counts(world.ground + ramp), nodata=0, descriptions=("B02", "B03", "B04"), scale=1e-4)
-    from geocr.io.open import open_scene
-
     tiles = replace(world.tiles, others=(replace(other, scene=open_scene(path)),))
     out = run(replace(world, tiles=tiles))
     error = (out["scene"].astype(float) - counts(world.ground))[:, MASK] * 1e-4
@@ -164,6 +163,56 @@ def test_small_tiles_change_no_byte(tmp_path: Path) -> None:
     one, many = run(world, fill), run(world, small)
     for name, array in one.items():
         np.testing.assert_array_equal(many[name], array, err_msg=name)
+
+
+def stripes(folder: Path, biases: tuple[float, ...], wide_px: int) -> tuple[World, DateFill]:
+    """A wide cloud of which each date shows one stripe less than the date after it, each date matched wrong by its bias."""
+    mask = np.zeros(SHAPE, bool)
+    mask[20:400, 30:430] = True
+    dates = []
+    for number in range(len(biases)):
+        clouds = mask.copy()
+        clouds[:, : SHAPE[1] if number == len(biases) - 1 else 30 + (number + 1) * wide_px] = False
+        dates.append(Date(days=number + 1, clouds=clouds))
+    world = make_world(folder, dates, mask)
+    matches = []
+    for match, bias in zip(fit_dates(world.tiles).matches, biases, strict=True):
+        assert match is not None
+        matches.append(replace(match, offset=match.offset + np.float32(bias), std=np.full_like(match.std, 0.02)))
+    return world, DateFill(shape=SHAPE, matches=tuple(matches), rest=Constant())
+
+
+def test_a_farther_date_is_bent_to_what_was_borrowed_before(tmp_path: Path) -> None:
+    world, fill = stripes(tmp_path, (0.0, 0.02), 200)
+    out = run(world, fill)
+    error = ((out["scene"].astype(float) - counts(world.ground)) * 1e-4)[:, 150:270].mean(axis=(0, 1))  # far from clear ground
+    assert set(np.unique(out["source_days"][0][200, 30:430])) == {1, 2}
+    assert abs(error[226]) < 0.001
+    assert abs(error[231]) < 0.008  # just behind the border between the dates
+    assert error[300:380] == pytest.approx(np.full(80, 0.02), abs=0.001)
+
+
+def test_a_chain_of_dates_needs_the_whole_margin(tmp_path: Path) -> None:
+    """Each date is bent to the one before, so a pixel depends on places several corrections away."""
+    world, fill = stripes(tmp_path, (0.0, 0.02, -0.02, 0.02, -0.02), 30)
+    whole = fill(world.tiles.read(Window(row=0, col=0, height=SHAPE[0], width=SHAPE[1])))
+    part = fill(world.tiles.read(Window(row=0, col=64, height=SHAPE[0], width=SHAPE[1] - 64)))
+    margin = fill_tile(5).halo_px - SCENEFIT_TILE.halo_px
+    shown = np.isfinite(whole.source_days[0]) if whole.source_days is not None else np.zeros(SHAPE, bool)
+    shown[:, : 64 + margin] = False
+    assert shown.any()
+    np.testing.assert_array_equal(part.mean[:, shown[:, 64:]], whole.mean[:, shown])
+
+
+def test_a_date_that_lacks_one_band_of_a_pixel_is_not_used_there(tmp_path: Path) -> None:
+    world = make_world(tmp_path, [Date(days=2), Date(days=9)], MASK)
+    pixels = counts(world.ground)
+    pixels[1, 190:210, 200:240] = 0
+    path = write_raster(tmp_path / "gap.tif", pixels, nodata=0, descriptions=BANDS, scale=1e-4)
+    near, far = world.tiles.others
+    tiles = replace(world.tiles, others=(replace(near, scene=open_scene(path)), far))
+    days = run(replace(world, tiles=tiles))["source_days"][0]
+    assert set(np.unique(days[190:210, 200:240])) == {9}
 
 
 def test_nodata_stays_nodata_and_a_date_with_gaps_is_not_used_there(tmp_path: Path) -> None:

@@ -58,6 +58,19 @@ def test_haze_that_grows_across_the_scene_is_followed() -> None:
     assert np.all((left < told) & (told < 1.8 * left))  # within a square haze still slopes, which sums do not show
 
 
+def test_a_gain_that_differs_from_place_to_place_is_followed() -> None:
+    """The offset applies at the mean of the date, not at black: the two would differ by 0.02 here."""
+    other = np.random.default_rng(0).gamma(4.0, 0.03, (1, 512, 1024)).astype(np.float32)
+    scene = other * np.where(np.arange(1024) < 512, 0.9, 1.2).astype(np.float32)
+    moments, line = moments_of(other, scene, np.ones((512, 1024), bool), 256)
+    offset, gain = fit_local(moments, line)
+    window = Window(row=0, col=0, height=512, width=1024)
+    u = other - line.centre.astype(np.float32)[:, None, None]
+    left = line.residual(other, scene) - interpolate_cells(offset, window) - interpolate_cells(gain, window) * u
+    for cols in (slice(100, 300), slice(724, 924)):
+        assert np.abs(left[:, :, cols].mean()) < 0.001
+
+
 def test_where_nothing_is_common_the_wider_squares_decide() -> None:
     rng = np.random.default_rng(0)
     other = rng.gamma(4.0, 0.03, (1, 768, 768)).astype(np.float32)
