@@ -14,7 +14,7 @@ from geocr.inference.acquired import acquisition_date
 from geocr.inference.outputs import OutputPaths
 from geocr.inference.prepare import PreparedScene
 from geocr.inference.record import attribution
-from geocr.io.remote import is_remote
+from geocr.io.remote import is_remote, remote_change
 from geocr.io.spec import RasterSpec
 from geocr.io.whole import write_json
 
@@ -97,6 +97,8 @@ def item_time(prepared: PreparedScene, s2: str) -> ItemTime:
     day = acquisition_date(scene)
     if day is not None:
         return ItemTime(acquired=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+    if is_remote(s2):
+        return ItemTime(acquired=None, before=remote_change(s2))
     try:
         return ItemTime(acquired=None, before=datetime.fromtimestamp(int(Path(s2).stat().st_mtime), UTC))
     except OSError:

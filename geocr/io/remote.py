@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,15 @@ def remote_facts(url: str) -> list[str | int]:
     if url.startswith(("http://", "https://")):
         return _web_facts(url)
     return []
+
+
+def remote_change(url: str) -> datetime | None:
+    """When a remote file was last changed, UTC, as far as its server says; arguments and errors as of `remote_facts`."""
+    changed = str((remote_facts(url) or [""])[-1])
+    try:
+        return datetime.fromtimestamp(int(changed), UTC) if changed.isdigit() and int(changed) else datetime.fromisoformat(changed)
+    except ValueError:
+        return None
 
 
 def web_get(url: str, *, timeout_s: float = 60.0, head: bool = False, headers: Mapping[str, str] | None = None) -> "requests.Response":
