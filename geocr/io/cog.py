@@ -28,6 +28,9 @@ from geocr.io.spec import RasterSpec
 from geocr.io.tiff import TiledImage, read_images
 from geocr.io.tiles import TileAppender, encode_tiles
 
+MOST_OPEN = 16
+"""Parts that GDAL may hold open at the same time, 2 to 3 MB each: those of a scene of 16,384 rows. Of more each is opened for each band."""
+
 
 def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec: RasterSpec) -> Path:
     """Join part files into one COG.
@@ -49,7 +52,7 @@ def assemble_cog(parts: Sequence[tuple[Path, int, int]], destination: Path, spec
     ):  # of a run that was stopped here: GDAL would read them
         leftover.unlink(missing_ok=True)
     with naming_failure(destination), ExitStack() as closed_after:
-        opened = [Part(*part) for part in parts]
+        opened = [Part(*part, keep_open=len(parts) <= MOST_OPEN) for part in parts]
         for part in opened:
             closed_after.callback(part.close)
         write_skeleton(destination, spec, row=0, height=spec.grid.shape[0], band_tags=_statistics(opened, spec))

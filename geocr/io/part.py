@@ -136,15 +136,17 @@ class Part:
         path: The file.
         row: Its first scene row.
         height: Its number of rows.
+        keep_open: Let GDAL hold the file between bands of a level, which takes some megabytes; else it is opened for each.
 
     Raises:
         RasterReadError: When the file is no part.
     """
 
-    def __init__(self, path: Path, row: int, height: int) -> None:
+    def __init__(self, path: Path, row: int, height: int, *, keep_open: bool = False) -> None:
         self.row = row
         self.height = height
         self._tiles = SealedTiles(path)
+        self._keep_open = keep_open
         self._opened: tuple[int, DatasetReader] | None = None
 
     def fits(self, level: int) -> bool:
@@ -172,6 +174,8 @@ class Part:
             options = {"overview_level": level - 1} if level else {}
             self._opened = level, rasterio.open(self._tiles.path, **options)
         pixels: NumberArray = self._opened[1].read(band + 1)
+        if not self._keep_open:
+            self.close()
         return pixels
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rio_cogeo.cogeo import cog_validate
 
 from geocr.core.errors import OutputWriteError
-from geocr.io.cog import assemble_cog, colour_names, sync_rename, write_category_names
+from geocr.io.cog import MOST_OPEN, assemble_cog, colour_names, sync_rename, write_category_names
 from geocr.io.grid import SceneGrid
 from geocr.io.overviews import level_shapes, overview_factors
 from geocr.io.part import PartWriter
@@ -397,3 +397,32 @@ def test_a_full_disk_is_said_and_never_passes_for_success(tmp_path: Path, stage:
         assert said.startswith("refused: "), f"with {limit} of {size} bytes: {said}"
         assert "free space or choose another folder with -o" in said
         assert not (folder / ("part_0.tif" if stage == "parts" else "out.tif")).exists()
+
+
+def test_a_tall_scene_holds_no_more_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each open part takes GDAL some megabytes: memory would grow with the scene's rows."""
+    spec = make_spec((32 * 2 * MOST_OPEN, 20), count=2)
+    parts = write_parts(tmp_path, spec, make_pixels(spec), cuts=range(32, spec.grid.shape[0], 32))
+    held: list[Any] = []
+    most = []
+    open_file = rasterio.open
+
+    def counting(*args: Any, **options: Any) -> Any:
+        held.append(open_file(*args, **options))
+        most.append(sum(not dataset.closed for dataset in held))
+        return held[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("geocr.io.part.rasterio.open", counting)
+        assemble_cog(parts, tmp_path / "tall.tif", spec)
+    assert max(most) == 1
+    held.clear()
+    most.clear()
+    few = make_spec((32 * MOST_OPEN, 20), count=2)
+    (tmp_path / "few").mkdir()
+    few_parts = write_parts(tmp_path / "few", few, make_pixels(few), cuts=range(32, few.grid.shape[0], 32))
+    with monkeypatch.context() as patch:
+        patch.setattr("geocr.io.part.rasterio.open", counting)
+        assemble_cog(few_parts, tmp_path / "few.tif", few)
+    assert all(dataset.closed for dataset in held)
+    assert max(most) <= MOST_OPEN + 1  # and the result, which is checked
