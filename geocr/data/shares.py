@@ -9,6 +9,9 @@ from geocr.core.errors import InputError
 from geocr.data.sample import FusionSample
 from geocr.data.samplers import Patch
 
+MOST_REMEMBERED = 100_000
+"""Patches whose answer is kept: some 20 MB, whatever the number of steps."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchShares:
@@ -33,7 +36,7 @@ def shares_of(sample: FusionSample) -> PatchShares:
 
 
 class ShareFilter:
-    """Keeps patches whose shares lie within bounds. Each patch is read once, and remembered.
+    """Keeps patches whose shares lie within bounds. What is known of a patch is remembered, for `MOST_REMEMBERED` patches.
 
     Args:
         dataset: What the patches are read from: `dataset[patch]` gives a `FusionSample`.
@@ -70,6 +73,8 @@ class ShareFilter:
         x, y, t = patch
         place = (x.start, x.stop, y.start, y.stop, t.start.timestamp())
         if place not in self._known:
+            if len(self._known) >= MOST_REMEMBERED:  # of random patches hardly one comes twice
+                self._known.clear()
             self._known[place] = within(shares_of(self.dataset[patch]), **self.bounds)
         return self._known[place]
 

@@ -122,6 +122,14 @@ def test_bounds_on_shares_are_checked() -> None:
         within(unknown, max_cloud=0.9)
 
 
+def test_a_filter_remembers_so_many_patches_and_no_more(pairs: ScenePairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocr.data.shares.MOST_REMEMBERED", 3)
+    keep = ShareFilter(pairs, min_valid=0.0)
+    kept = list(GridSceneSampler(pairs, 64, keep=keep))
+    assert len(kept) > 3
+    assert 1 <= len(keep._known) <= 3
+
+
 def test_sar_that_covers_a_part_is_told_by_share_and_mask(tmp_path: Path) -> None:
     write_s2(tmp_path / "s2" / "S2_20230813.tif")
     write_s1(tmp_path / "s1" / "S1_20230812.tif", Place(left=500000, size=(160, 100)))
