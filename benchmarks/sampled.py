@@ -46,6 +46,8 @@ class Sampler(threading.Thread):
     def run(self) -> None:
         """Sample until told to end."""
         own = threading.get_native_id()
+        old = (thread.native_id for thread in threading.enumerate())
+        self._seen = {native: thread_cpu_s(native) for native in old if native is not None}  # what they did before is not of this run
         while not self._ended.wait(self._every_s):
             frames = sys._current_frames()  # noqa: SLF001 - the only way to see other threads
             for thread in threading.enumerate():
@@ -53,7 +55,7 @@ class Sampler(threading.Thread):
                 if frame is None or native is None or native == own:
                     continue
                 spent = thread_cpu_s(native)
-                before = self._seen.get(native, 0.0 if len(self._seen) else spent)
+                before = self._seen.get(native, 0.0)
                 self._seen[native] = spent
                 self.cpu_s[thread.name.rstrip("0123456789_"), self._place(frame)] += max(0.0, spent - before)
         self.own_s = time.thread_time()

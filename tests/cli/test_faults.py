@@ -168,7 +168,9 @@ def touch_later(path: Path) -> None:
 
 def change_pixels(path: Path) -> None:
     with rasterio.open(path, "r+") as dataset:
-        dataset.write(dataset.read() + 1)
+        pixels = dataset.read()
+        pixels[pixels != dataset.nodata] += 1
+        dataset.write(pixels)
     touch_later(path)
 
 

@@ -59,7 +59,7 @@ class Foreign(FusionModel):
 
 
 def test_a_model_without_a_card_is_listed_without_a_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODELS, "_own", {"foreign": f"{__name__}:Foreign"})
+    monkeypatch.setitem(MODELS.__dict__, "_all", {"foreign": f"{__name__}:Foreign"})
     facts = describe_model("foreign")
     assert (facts["paper"], facts["original_licence"], facts["parameters"]) == (None, None, 0)
     assert CliRunner().invoke(app, ["models"]).exit_code == 0

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from geocr.checkpoint import load_checkpoint, save_checkpoint
 from geocr.core.types import TileInput, Window
 from geocr.inference.neural import NeuralReconstructor
+from geocr.io.facts import OpticalFacts, SarFacts
 from geocr.io.scene import Scene
 from geocr.models.unet import FusionUNet
 from geocr.radiometry.normalize import Normalizer
@@ -81,7 +82,17 @@ def test_it_learns_is_saved_and_fills_a_tile_it_never_saw(tmp_path: Path) -> Non
         assert torch.equal(checkpoint.model(sar, cloudy, mask).mean, model(sar, cloudy, mask).mean)
 
     unseen, truth = make_tile(99)
-    scene = cast("Scene", SimpleNamespace(bands=BANDS, sar_bands=("VV", "VH"), sar=SimpleNamespace(units="db")))
+    scene = cast(
+        "Scene",
+        SimpleNamespace(
+            bands=BANDS,
+            sar_bands=("VV", "VH"),
+            sar=SimpleNamespace(units="db"),
+            scale=SimpleNamespace(offset=0.0),
+            optical_facts=OpticalFacts(),
+            sar_facts=SarFacts(),
+        ),
+    )
     filled = NeuralReconstructor.from_checkpoint(checkpoint, scene)(unseen).mean
     guess = np.broadcast_to(truth[:, ~unseen.cloud_mask].mean(axis=1)[:, None, None], truth.shape)
     assert cloudy_error(filled, truth, unseen) < 0.6 * cloudy_error(guess, truth, unseen)

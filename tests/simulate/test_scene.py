@@ -195,7 +195,10 @@ def test_written_files_open_as_a_scene_without_a_guess(tmp_path: Path) -> None:
     paths = write_scene(made, tmp_path)
     scene = open_scene(str(paths.s2), str(paths.s1))
     assert scene.bands == made.bands
-    assert len(scene.notes) == 1  # that negative values mean dB
+    assert [note.split(":")[0] for note in scene.notes] == [
+        "Sentinel-1 is taken as dB",
+        "The time between Sentinel-1 and Sentinel-2 is not known",
+    ]
     np.testing.assert_allclose(scene.read_reflectance(scene.grid.window), made.cloudy, atol=5.1e-5)
     np.testing.assert_allclose(scene.read_sar(scene.grid.window), made.sar_db, atol=1e-4)
 

@@ -91,7 +91,7 @@ def test_a_model_takes_bands_and_level_from_the_scenes_unless_told(scenes: Path)
     assert config.model.args["level"] == "L1C"
     assert len(config.model.args["optical_bands"]) == 13
     assert config.model.args["sar_bands"] == ["VV", "VH"]
-    assert "optical_units" not in config.model.args  # the fusion U-Net has no such option
+    assert config.model.args["optical_units"] == "reflectance"
     own = TrainConfig.from_dict(config_of(scenes).to_dict() | {"model": {"name": "sar_opt_cgan", "args": {"optical_bands": ["B04"]}}})
     assert fit_to_scenes(own).model.args | {"x": 0} == {
         "optical_bands": ["B04"], "sar_bands": ["VV", "VH"], "level": "L1C", "sar_units": "db", "optical_units": "reflectance", "x": 0,
