@@ -9,7 +9,7 @@ from typing import Any
 from geocr._version import __version__
 from geocr.catalog.items import FIRST_SENTINEL_2, STAC_VERSION, stac_time
 from geocr.catalog.places import relative_href
-from geocr.core.errors import InputError, OutputExistsError
+from geocr.core.errors import OutputExistsError
 from geocr.io.remote import is_object, read_object
 from geocr.io.whole import write_json
 
@@ -46,7 +46,7 @@ def require_own(place: Path | str, *, overwrite: bool) -> None:
 
 
 def write_collection(place: Path | str, items: Sequence[Path | str], *, identity: str) -> None:
-    """Write a collection that links to items; links of an earlier one to items that are still there are kept.
+    """Write a collection that links to items; links of an earlier one to items that are still there are kept. Without any item nothing is written.
 
     Args:
         place: Path or `s3://` URL of the collection file.
@@ -55,7 +55,6 @@ def write_collection(place: Path | str, items: Sequence[Path | str], *, identity
 
     Raises:
         OutputWriteError: When it cannot be written.
-        InputError: When there is no item at all.
     """
     earlier = [] if (text := _read(place)) is None or not _is_own(text) else _linked(text, place)
     facts = {}
@@ -63,8 +62,8 @@ def write_collection(place: Path | str, items: Sequence[Path | str], *, identity
         found = _facts(item, place, identity)
         if found is not None:
             facts[found.href] = found
-    if not facts:
-        raise InputError(f"a collection holds at least one item, and none of {len(items)} is there for {place}")
+    if not facts:  # results kept from a batch that was to make no items
+        return
     write_json(place, collection_json([facts[href] for href in sorted(facts)], identity=identity))
 
 

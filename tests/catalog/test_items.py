@@ -19,7 +19,7 @@ from rio_stac import create_stac_item
 from geocr.catalog.collection import _hull, require_own, write_collection
 from geocr.catalog.items import FIRST_SENTINEL_2, ItemAsset, ItemLink, ItemTime, SceneItem, eo_band, json_number, stac_time
 from geocr.catalog.places import relative_href
-from geocr.core.errors import InputError, OutputExistsError
+from geocr.core.errors import OutputExistsError
 from geocr.inference.products import PROVENANCE_CATEGORIES
 from geocr.io.grid import SceneGrid
 from geocr.io.spec import RasterSpec
@@ -178,8 +178,10 @@ def test_a_collection_keeps_earlier_items_that_are_still_there(tmp_path: Path) -
 
 
 def test_a_collection_takes_only_its_own(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="at least one item"):
-        write_collection(tmp_path / "collection.json", write_items(tmp_path, "a", identity="other"), identity="results")
+    write_collection(
+        tmp_path / "collection.json", [*write_items(tmp_path, "a", identity="other"), tmp_path / "none.json"], identity="results"
+    )
+    assert not (tmp_path / "collection.json").exists()
     (tmp_path / "collection.json").write_text('{"type": "Collection", "id": "theirs"}')
     with pytest.raises(OutputExistsError, match=r"collection\.json"):
         require_own(tmp_path / "collection.json", overwrite=False)

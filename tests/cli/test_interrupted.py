@@ -11,7 +11,11 @@ import pytest
 
 from tests.cli.conftest import Files, make_checkpoint, make_files
 
-SETUP = "import os, signal, sys, resource\nfrom geocr.cli.app import main\n"
+SETUP = """
+import os, signal, sys, resource
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background with SIGINT ignored
+from geocr.cli.app import main
+"""
 KILL_AFTER_FIRST_BAND = """
 from geocr.inference.parts import Manifest
 add = Manifest.add
