@@ -29,8 +29,9 @@ BAND_ROWS = LARGEST_FACTOR
 """Rows of one part file: the unit that is committed, resumed and sent to a worker. Two rows of blocks, so that they are those of the COG."""
 LEAST_READ_ROWS = 128
 """To read fewer rows at once saves little memory and decodes blocks again and again."""
-_PROCESS_BYTES = 780 * 2**20
-"""Resident size of a process that has opened and masked a scene, with torch and all libraries (CUDA build, Linux), and GDAL's cache."""
+_PROCESS_BYTES = 895 * 2**20
+"""Resident size of a process that has opened and masked a scene, with torch and all libraries (CUDA build, Linux) and GDAL's cache, 810 MiB, and
+what the heap holds between uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

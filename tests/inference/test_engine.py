@@ -381,7 +381,7 @@ def test_memory_of_the_plan_does_not_grow_with_rows(tmp_path: Path) -> None:
         spec = TileSpec(size_px=256, overlap_px=64)
         return ScenePlan(
             shape=(rows, 10_980), optical_bands=("B02",) * 13, sar_bands=("VV", "VH"), dtype="uint16", tile=spec,
-            mode="full", with_std=False, read_rows=512, threads=2,
+            mode="full", with_std=False, read_rows=256, threads=2,
         )  # fmt: skip
 
     assert plan(10_980).memory_bytes == plan(21_960).memory_bytes
