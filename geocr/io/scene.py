@@ -17,18 +17,6 @@ from geocr.io.sar_mosaic import SarMosaic
 from geocr.radiometry.optical import OpticalScale
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoarsePicture:
-    """The scene averaged over squares of `factor` x `factor` pixels, anchored at its upper-left corner."""
-
-    factor: int
-    """Pixels of the scene along a side of a coarse pixel."""
-    optical: FloatArray
-    """`(bands, rows, columns)` float32 reflectance: mean of the observed pixels, NaN where there are none."""
-    valid: BoolArray
-    """`(rows, columns)`; True where any pixel of the square has any observed band."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
     """Sentinel-2 and Sentinel-1 on one grid. Opened by `open_scene`; cheap to pickle (paths, no pixels)."""
@@ -124,22 +112,6 @@ class Scene:
     def read_sar(self, window: Window) -> FloatArray:
         """Backscatter, `(band, y, x)` float32 dB, NaN outside Sentinel-1; zero bands without Sentinel-1."""
         return self._sar(window)[0]
-
-    def read_coarse(self, factor: int, bands: tuple[str, ...] | None = None) -> CoarsePicture:
-        """Average the whole scene over squares of `factor` pixels, reading it once in strips.
-
-        Memory is that of the coarse picture plus one strip of rows.
-        """
-        bands = self.bands if bands is None else bands
-        rows, cols = self.grid.shape
-        strip_rows = max(1, 256 // factor) * factor
-        optical, valid = [], []
-        for row in range(0, rows, strip_rows):
-            window = Window(row=row, col=0, height=min(strip_rows, rows - row), width=cols)
-            mean, seen = block_mean(self.read_reflectance(window, bands), factor)
-            optical.append(mean)
-            valid.append(seen.any(axis=0))
-        return CoarsePicture(factor=factor, optical=np.concatenate(optical, axis=1), valid=np.concatenate(valid, axis=0))
 
 
 def block_mean(array: FloatArray, factor: int) -> tuple[FloatArray, BoolArray]:

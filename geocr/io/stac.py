@@ -1,14 +1,14 @@
 """STAC items read from a file or a URL: the JSON, and where its assets lie."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from geocr.core.errors import InputError, RasterNotFoundError, RasterReadError, RemoteReadError
-from geocr.io.remote import is_object, is_remote, read_object, web_get
+from geocr.core.errors import InputError
+from geocr.io.products.document import read_json, resolve_href
+from geocr.io.remote import is_remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +56,7 @@ class StacItem:
 
     def href(self, key: str) -> str:
         """Where an asset lies: a relative one beside the item, as the STAC specification wants it."""
-        href = str(self.assets[key]["href"])
-        if href.startswith("file://"):
-            return urlsplit(href).path
-        if is_remote(href) or href.startswith("/vsi") or Path(href).is_absolute():
-            return href
-        if is_object(self.place):  # urljoin knows no s3
-            return "s3://" + urljoin("http://" + self.place.removeprefix("s3://"), href).removeprefix("http://")
-        return urljoin(self.place, href) if is_remote(self.place) else str((Path(self.place).absolute().parent / href).resolve())
+        return resolve_href(str(self.assets[key]["href"]), self.place)
 
 
 def names_item(path: str) -> bool:
@@ -87,43 +80,10 @@ def read_item(place: str) -> StacItem:
         RasterReadError: When it is no JSON.
         InputError: When it is JSON and no item.
     """
-    try:
-        content = json.loads(_text(place))
-    except ValueError as error:
-        raise RasterReadError(f"a STAC item is JSON; {place} is not: {error}; give the item itself, not a page about it") from error
+    content = read_json(place)
     if not isinstance(content, dict) or content.get("type") != "Feature" or not isinstance(content.get("assets"), dict):
         kind = content.get("type") if isinstance(content, dict) else type(content).__name__
         raise InputError(
             f"a STAC item is a GeoJSON Feature with assets; {place} is {kind!r}; of a collection or a search result give one item by itself"
         )
     return StacItem(place=place, content=content)
-
-
-def _text(place: str) -> bytes:
-    if is_object(place):
-        content = read_object(place)
-        if content is None:
-            raise RasterNotFoundError(f"a STAC item must exist; there is no object at {place}; check bucket and key")
-        return content
-    if is_remote(place):
-        return _fetched(place)
-    try:
-        return Path(place).read_bytes()
-    except FileNotFoundError:
-        raise RasterNotFoundError(f"a STAC item must exist; there is nothing at {place}; check the path") from None
-    except OSError as error:
-        raise RasterReadError(f"a STAC item must be readable; {place} is not: {error}") from error
-
-
-def _fetched(url: str) -> bytes:
-    import requests  # noqa: PLC0415 - a tenth of a second that runs on local files need not wait for
-
-    try:
-        answer = web_get(url)
-    except requests.RequestException as error:
-        raise RemoteReadError(f"a STAC item must be reachable; {url} is not: {error}; check the address and the connection") from error
-    if answer.status_code == requests.codes.not_found:
-        raise RasterNotFoundError(f"a STAC item must exist; the server knows nothing at {url}; check the address")
-    if not answer.ok:
-        raise RemoteReadError(f"a STAC item must be readable; {url} answers {answer.status_code} {answer.reason}; check the permission")
-    return bytes(answer.content)

@@ -1,16 +1,14 @@
-"""A scene read window by window, and as a coarse picture."""
+"""A scene read window by window, and means over squares of it."""
 
 import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from geocr.core.types import Window
-from geocr.io import scene as scene_module
 from geocr.io.open import open_scene
 from geocr.io.scene import Scene, block_mean
 from tests.scenes import write_raster
@@ -24,7 +22,7 @@ def make_scene(folder: Path, shape: tuple[int, int], seed: int = 0) -> tuple[Sce
     dn[rng.random(dn.shape) < 0.2] = 0
     dn[:, : shape[0] // 3, : shape[1] // 2] = 0
     path = write_raster(folder / "s2.tif", dn, nodata=0, descriptions=("B02", "B8A", "B04"), scale=1e-4, offset=-0.1)
-    return open_scene(path), dn
+    return open_scene(path, s2_offset=-0.1), dn
 
 
 def brute_force(dn: NDArray[np.uint16], factor: int) -> NDArray[np.float64]:
@@ -41,38 +39,13 @@ def brute_force(dn: NDArray[np.uint16], factor: int) -> NDArray[np.float64]:
 
 @cases
 @given(rows=st.integers(1, 60), cols=st.integers(1, 60), factor=st.integers(1, 70), seed=st.integers(0, 3))
-def test_a_coarse_picture_is_the_mean_of_what_was_observed(tmp_path: Path, rows: int, cols: int, factor: int, seed: int) -> None:
+def test_a_mean_over_squares_is_of_what_was_observed(tmp_path: Path, rows: int, cols: int, factor: int, seed: int) -> None:
     scene, dn = make_scene(tmp_path, (rows, cols), seed)
-    coarse, expected = scene.read_coarse(factor), brute_force(dn, factor)
-    assert coarse.optical.dtype == np.float32
-    assert coarse.factor == factor
-    np.testing.assert_array_equal(np.isnan(coarse.optical), np.isnan(expected))
-    np.testing.assert_allclose(coarse.optical, expected, atol=2e-6)
-    np.testing.assert_array_equal(coarse.valid, np.isfinite(expected).any(axis=0))
-
-
-@pytest.mark.parametrize("factor", [1, 3, 7, 100, 255, 256, 300, 900])
-def test_strips_do_not_matter(tmp_path: Path, factor: int) -> None:
-    scene, dn = make_scene(tmp_path, (700, 33))
-    coarse = scene.read_coarse(factor)
-    whole, seen = block_mean(scene.scale.to_reflectance(dn), factor)
-    np.testing.assert_array_equal(coarse.optical, whole)
-    np.testing.assert_array_equal(coarse.valid, seen.any(axis=0))
-    if factor > 1:
-        np.testing.assert_allclose(coarse.optical, brute_force(dn, factor), atol=1e-5)
-
-
-def test_a_coarse_picture_reads_each_row_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, _ = make_scene(tmp_path, (700, 33))
-    windows: list[Window] = []
-    read = Scene.read_reflectance
-    monkeypatch.setattr(
-        scene_module.Scene, "read_reflectance", lambda self, window, bands: windows.append(window) or read(self, window, bands)
-    )
-    scene.read_coarse(6)
-    assert max(window.height for window in windows) <= 256
-    assert [window.row for window in windows] == list(np.cumsum([0, *[window.height for window in windows]])[:-1])
-    assert windows[-1].row_stop == 700
+    (mean, seen), expected = block_mean(scene.scale.to_reflectance(dn), factor), brute_force(dn, factor)
+    assert mean.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(mean), np.isnan(expected))
+    np.testing.assert_allclose(mean, expected, atol=2e-6)
+    np.testing.assert_array_equal(seen, np.isfinite(expected))
 
 
 def test_bands_by_name_in_any_order(tmp_path: Path) -> None:
@@ -83,7 +56,6 @@ def test_bands_by_name_in_any_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(scene.read_dn(window), part)
     np.testing.assert_allclose(scene.read_reflectance(window), expected, atol=1e-6)
     np.testing.assert_allclose(scene.read_reflectance(window, ("B04", "B02")), expected[[2, 0]], atol=1e-6)
-    np.testing.assert_allclose(scene.read_coarse(4, ("B8A",)).optical, brute_force(dn[[1]], 4), atol=1e-6)
 
 
 def test_without_sentinel_1_there_are_no_bands(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - JSON of others
     try:
         return json.loads(content)
     except ValueError as error:
-        raise RasterReadError(f"a STAC item is JSON; {path} is not: {error}; it is truncated or something else: fetch it again") from error
+        raise RasterReadError(
+            f"a STAC item is JSON; {path} is not: {error}; it is truncated or something else: give the item itself, not a page about it"
+        ) from error
 
 
 def _fetch(path: str) -> bytes:
@@ -40,6 +42,8 @@ def _fetch(path: str) -> bytes:
         return _get(path)
     try:
         return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise RasterNotFoundError(f"a STAC item must exist; there is nothing at {path}; check the path") from None
     except OSError as error:
         raise RasterReadError(f"a STAC item must be readable; {path} is not: {error}") from error
 
@@ -76,7 +80,7 @@ def resolve_href(href: str, base: str) -> str:
     if is_remote(base):
         scheme, _, rest = base.partition("://")
         return f"{scheme}{urljoin(f'//{rest}', href).replace('//', '://', 1)}"
-    return str(Path(base).parent / href) if not Path(href).is_absolute() else href
+    return str((Path(base).absolute().parent / href).resolve()) if not Path(href).is_absolute() else href
 
 
 def local_file(path: str) -> Path | None:
