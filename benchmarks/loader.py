@@ -4,8 +4,8 @@
     python benchmarks/loader.py --names 122000                   # names and splits of a set of that size, time and memory
     python benchmarks/loader.py --dataset sen12mscr --root ROOT  # your own files
 
-Bare reading opens each file of a record with rasterio, reads it whole and closes it (scenes: keeps the files open and reads the windows), in this
-process. Rounds of all ways take turns, so that a busy machine slows all of them; the median of the rounds counts. Processor time
+Bare reading opens each file of a record with rasterio, reads it whole and closes it (scenes: keeps the files open and reads the windows): in this
+process, and in as many worker processes, which hand the pixels on as they are, in batches of as many. Rounds of all ways take turns, so that a busy machine slows all of them; the median of the rounds counts. Processor time
 leaves out waiting: it is the figure to look at on a machine that others use, too.
 """
 
@@ -25,14 +25,17 @@ from typing import Any
 import numpy as np
 import psutil
 import rasterio
+import torch
 from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import from_bounds
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from geocr.core.bands import L1C_BANDS, S1_BANDS
+from geocr.data.collate import collate_samples
 from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import FusionDataset
 from geocr.data.datasets.scenes import Scenes
@@ -40,8 +43,10 @@ from geocr.data.datasets.sen12mscr_ts import Sen12mscrTs
 from geocr.data.worker import prepare_worker
 
 PATCH_PX = 256
-SCENE_PX = 2048
+SCENE_PX = 4096
 ROUNDS = 5
+BATCH = 8
+"""Patches that travel together."""
 SERIES_SHARE = 16
 """So many times fewer samples of a set of series."""
 COVER = {f"ROIs1868_36_patch_{number}": [0.5] * 29 + [0.0] for number in range(1, 1001)}
@@ -112,7 +117,7 @@ def make_triplets(root: Path, count: int) -> None:
 
 
 def make_scenes(root: Path, count: int) -> None:
-    """One place of 2048 pixels a side, compressed as scenes are."""
+    """One place, `SCENE_PX` a side, compressed as scenes are."""
     del count
     rng = np.random.default_rng(0)
     write(root / "s2" / "S2_20230813.tif", optical(rng, SCENE_PX), names=L1C_BANDS, tiled=True)
@@ -167,24 +172,52 @@ def files_of(dataset: FusionDataset, number: int) -> tuple[str, ...]:
     return (*(record.sar[date] for date in dates), *(record.cloudy[date] for date in dates), record.cloudy[choice.target])
 
 
-def bare_records(dataset: FusionDataset) -> Iterator[None]:
-    """Read the files of each sample whole."""
-    for number in range(len(dataset)):
-        for path in files_of(dataset, number):
-            with rasterio.open(dataset.root / path) as source:
-                source.read()
-        yield
+def stacked(samples: list[list[Tensor]]) -> list[Tensor]:
+    """Batches of pixels as they are."""
+    return [torch.stack(files) for files in zip(*samples, strict=True)]
 
 
-def bare_windows(dataset: Scenes) -> Iterator[None]:
-    """Read the windows of each patch from files that stay open."""
-    handles: dict[str, Any] = {}
-    for record in dataset.samples:
+class Bare(Dataset[list[Tensor]]):
+    """The same pixels by nothing but rasterio: of each sample its files whole, or the window of a patch from files that stay open."""
+
+    def __init__(self, dataset: FusionDataset) -> None:
+        self.dataset = dataset
+        self.handles: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, number: int) -> list[Tensor]:
+        """Pixels as they are, one tensor a file."""
+        return [torch.from_numpy(pixels) for pixels in self.read(number)]
+
+    def read(self, number: int) -> list[np.ndarray]:
+        """Pixels as they are, one array a file."""
+        if isinstance(self.dataset, Scenes):
+            return self._windows(self.dataset, number)
+        arrays = []
+        for path in files_of(self.dataset, number):
+            with rasterio.open(self.dataset.root / path) as source:
+                arrays.append(source.read())
+        return arrays
+
+    def _windows(self, dataset: Scenes, number: int) -> list[np.ndarray]:
+        record = dataset.samples[number]
         _, (x, y, _) = dataset._places[record.id]  # noqa: SLF001 - the very windows the set reads
+        arrays = []
         for path in record.paths:
-            source = handles.setdefault(path, None) or rasterio.open(dataset.root / path)
-            handles[path] = source
-            source.read(window=from_bounds(x.start, y.start, x.stop, y.stop, source.transform))
+            source = self.handles.get(path)
+            if source is None:
+                source = self.handles[path] = rasterio.open(dataset.root / path)
+            arrays.append(source.read(window=from_bounds(x.start, y.start, x.stop, y.stop, source.transform)))
+        return arrays
+
+
+def bare(dataset: FusionDataset) -> Iterator[None]:
+    """Pixels by rasterio, in this process."""
+    reader = Bare(dataset)
+    for number in range(len(reader)):
+        reader.read(number)
         yield
 
 
@@ -195,24 +228,20 @@ def in_process(dataset: FusionDataset) -> Iterator[None]:
         yield
 
 
-def as_is(sample: Any) -> Any:  # noqa: ANN401 - a sample, which torch takes for a list
-    """No collation."""
-    return sample
-
-
 class Workers:
-    """Loaders whose processes stay, as in training from the second epoch on."""
+    """A loader of batches whose processes stay, as in training from the second epoch on."""
 
-    def __init__(self, dataset: FusionDataset, count: int) -> None:
-        samples: Any = dataset
+    def __init__(self, dataset: Any, count: int, collate: Callable[[list[Any]], Any]) -> None:
+        self.count = len(dataset)
         self.loader: Any = DataLoader(
-            samples, batch_size=None, num_workers=count, persistent_workers=True, collate_fn=as_is, worker_init_fn=prepare_worker
+            dataset, batch_size=BATCH, num_workers=count, persistent_workers=True, collate_fn=collate, worker_init_fn=prepare_worker
         )
 
     def __call__(self) -> Iterator[None]:
         """One pass."""
         for _ in self.loader:
-            yield
+            pass
+        yield from [None] * self.count
 
 
 def rate(passes: Iterator[None], clock: Callable[[], float] = time.perf_counter) -> float:
@@ -225,22 +254,28 @@ def rate(passes: Iterator[None], clock: Callable[[], float] = time.perf_counter)
 def measure(name: str, root: Path, options: dict[str, Any], workers: tuple[int, ...]) -> dict[str, Any]:
     """Rates of one data set by each way of reading it."""
     dataset: FusionDataset = DATASETS.load(name)(root, split=None, **options)
-    bare = (lambda: bare_windows(dataset)) if isinstance(dataset, Scenes) else (lambda: bare_records(dataset))
-    ways: dict[str, Callable[[], Iterator[None]]] = {"bare": bare, "in_process": lambda: in_process(dataset)}
-    ways |= {f"workers_{count}": Workers(dataset, count) for count in workers}
+    ways: dict[str, Callable[[], Iterator[None]]] = {"bare": lambda: bare(dataset), "in_process": lambda: in_process(dataset)}
+    ways |= {f"bare_workers_{count}": Workers(Bare(dataset), count, stacked) for count in workers}
+    ways |= {f"workers_{count}": Workers(dataset, count, collate_samples) for count in workers}
     for way in ways.values():  # warm: page cache, worker processes
         rate(way())
     rounds: dict[str, list[float]] = {key: [] for key in ways}
     for _ in range(ROUNDS):
         for key, way in ways.items():
             rounds[key].append(rate(way()))
-    cpu = [rate(ways["in_process"](), time.process_time) / rate(bare(), time.process_time) for _ in range(ROUNDS)]
+    cpu = [rate(ways["in_process"](), time.process_time) / rate(bare(dataset), time.process_time) for _ in range(ROUNDS)]
     median = {key: statistics.median(values) for key, values in rounds.items()}
     ratios = {key: statistics.median(a / b for a, b in zip(rounds[key], rounds["bare"], strict=True)) for key in ways if key != "bare"}
+    of_bare_workers = {
+        key: statistics.median(a / b for a, b in zip(rounds[key], rounds[f"bare_{key}"], strict=True))
+        for key in ways
+        if f"bare_{key}" in ways
+    }
     return {
         "patches": len(dataset),
         "patches_per_s": {key: round(value, 1) for key, value in median.items()},
         "of_bare": {key: round(value, 2) for key, value in ratios.items()},
+        "of_bare_with_as_many_workers": {key: round(value, 2) for key, value in of_bare_workers.items()},
         "in_process_of_bare_by_processor_time": round(statistics.median(cpu), 2),
     }
 

@@ -24,6 +24,7 @@ from geocr.core.fields import require_fields
 from geocr.core.html import facts_table
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
+from geocr.models.meta import without_memory
 from geocr.models.receptive import strip_reach_px
 from geocr.models.spec import TRAINING_FACTS, ModelSpec
 from geocr.radiometry.normalize import Normalizer
@@ -299,7 +300,7 @@ def _build(header: CheckpointHeader, source: str) -> FusionModel:
 
 def _check_rebuilds(header: CheckpointHeader, shapes: dict[str, tuple[int, ...]], source: str) -> FusionModel:
     """The model without memory; refuses weights that are not exactly those of the header's model, and a model whose contract is another."""
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    with without_memory():
         model = _build(header, source)
     if model.spec != header.spec:
         names = [field.name for field in fields(ModelSpec) if getattr(model.spec, field.name) != getattr(header.spec, field.name)]

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import rasterio
+from dask.local import get_sync
+from dask.threaded import get as get_threaded
 
 from geocr._version import __version__
 from geocr.core.errors import InputError
@@ -135,7 +137,8 @@ def run_here(job: SceneJob, manifest: Manifest, *, workers: int, on_tile: Callab
         for span in spans_of(job.plan.bands, manifest.records, most=most)
     ]
     try:
-        dask.compute(*tasks, scheduler="synchronous" if workers == 1 else "threads", num_workers=workers, optimize_graph=False)
+        # by name Dask would import distributed first, a tenth of a second, to see whether a cluster goes by that name
+        dask.compute(*tasks, scheduler=get_sync if workers == 1 else get_threaded, num_workers=workers, optimize_graph=False)
     except BaseException:
         stop.ask()
         raise

@@ -70,6 +70,8 @@ class SarReader(RasterReader):
         self.grid = grid
         self.by_gcps = by_gcps
         self.without_border_noise = without_border_noise and units != "display"
+        self._in_db = False
+        """Whether what is opened answers in dB already: known once it is."""
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("path", "indexes", "units", "grid", "by_gcps", "without_border_noise")
@@ -80,12 +82,17 @@ class SarReader(RasterReader):
 
     def _open(self) -> DatasetReader:
         with open_raster(self.path) as source:
-            values = _power_vrt(source, gdal_name(self.path), self.indexes, self.units, self.grid)
+            if (
+                self.units == "db" and not self.by_gcps and _lies_on(source, self.grid)
+            ):  # nothing to interpolate: power and back costs time and bits
+                self._in_db = True
+                return open_raster(_values_vrt(source, gdal_name(self.path), self.indexes, "display", self.grid))
+            values = _values_vrt(source, gdal_name(self.path), self.indexes, self.units, self.grid)
             if self.by_gcps:
                 return open_raster(gcp_warp_vrt(source, self.grid, values, len(self.indexes)))
             power = open_raster(values)
-        if (power.crs, power.transform, power.shape) == (self.grid.crs, self.grid.transform, self.grid.shape):
-            return power  # it lies on the scene's pixels already
+        if _lies_on(power, self.grid):
+            return power
         scale_y, scale_x = kernel_scale(power, self.grid)
         return WarpedVRT(
             power,
@@ -104,7 +111,7 @@ class SarReader(RasterReader):
         )
 
     def read(self, window: Window, indexes: Sequence[int] | None = None) -> NumberArray:
-        """Power of a window, `(band, y, x)` float32; arguments and errors as of `RasterReader.read`."""
+        """What is opened, on a window: power, or dB that needs no warp, `(band, y, x)` float32; arguments and errors as of `RasterReader.read`."""
         if not self.by_gcps:
             return super().read(window, indexes)
         count = len(self.indexes if indexes is None else indexes)
@@ -128,10 +135,17 @@ class SarReader(RasterReader):
 
     def _backscatter(self, window: Window) -> FloatArray:
         backscatter = self.read(window).astype(np.float32, copy=False)
-        if self.units != "display":
+        if self._in_db:
+            backscatter[np.isneginf(backscatter)] = np.nan  # no echo is no measurement
+        elif self.units != "display":
             for band in backscatter:  # one at a time: a strip of a full scene is large
                 band[:] = power_to_db(band)
         return backscatter
+
+
+def _lies_on(source: DatasetReader, grid: SceneGrid) -> bool:
+    """Whether a raster's pixels are the scene's own."""
+    return (source.crs, source.transform, source.shape) == (grid.crs, grid.transform, grid.shape)
 
 
 def _blocks(window: Window, limits: Window, size: int) -> Iterator[Window]:
@@ -207,7 +221,7 @@ def _at_most_one(source_px: float) -> float:
     return 1 / source_px if 1.05 < source_px < inf else 1.0
 
 
-def _power_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits, grid: SceneGrid) -> str:
+def _values_vrt(source: DatasetReader, path: str, indexes: tuple[int, ...], units: SarUnits, grid: SceneGrid) -> str:
     """XML of a VRT whose bands are the source's in linear power (display: as they are), NaN where nodata."""
     rows, cols = source.shape
     rect = f'xOff="0" yOff="0" xSize="{cols}" ySize="{rows}"'

@@ -3,10 +3,9 @@
 import inspect
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import torch
-
 from geocr.models import MODELS
 from geocr.models.base import FusionModel
+from geocr.models.meta import without_memory
 
 
 def describe_model(name: str) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def describe_model(name: str) -> dict[str, Any]:
         RegistryError: When the table has no such name.
     """
     kind = MODELS.load(name)
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    with without_memory():
         model: FusionModel = kind()
     spec = model.spec
     return {
