@@ -231,8 +231,8 @@ def in_process(dataset: FusionDataset) -> Iterator[None]:
 class Workers:
     """A loader of batches whose processes stay, as in training from the second epoch on."""
 
-    def __init__(self, dataset: Any, count: int, collate: Callable[[list[Any]], Any]) -> None:
-        self.count = len(dataset)
+    def __init__(self, dataset: Dataset[Any], count: int, collate: Callable[[list[Any]], Any]) -> None:
+        self.count = len(dataset)  # type: ignore[arg-type]
         self.loader: Any = DataLoader(
             dataset, batch_size=BATCH, num_workers=count, persistent_workers=True, collate_fn=collate, worker_init_fn=prepare_worker
         )

@@ -81,5 +81,4 @@ def forward_bytes(model: FusionModel, side_px: int, dates: int = 1) -> int:
             model.eval()(sar, cloudy, mask, days)
         finally:
             model.train(trained)
-    area: float = (side_px / side) ** 2
-    return round(live.peak * area)
+    return int(live.peak * (side_px / side) ** 2)
