@@ -30,6 +30,8 @@ def fade(old: FloatArray, new: FloatArray, *, axis: int) -> None:
         axis: 1 to fade down the rows, 2 to fade along the columns.
     """
     weights = fade_weights(new.shape[axis])
-    new -= old
-    new *= weights[:, None] if axis == 1 else weights
-    new += old
+    weights = weights[:, None] if axis == 1 else weights
+    for outgoing, incoming in zip(old, new, strict=True):  # a band at a time stays in the processor's cache
+        change = incoming - outgoing
+        change *= weights
+        np.add(change, outgoing, out=incoming)

@@ -7,6 +7,7 @@ whatever the scene's height. The order of every sum is fixed, so the bytes do no
 """
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -210,16 +211,17 @@ class _RowMerger:
         tile_row: The row of tiles and the pixels it needs.
         above: Fading edge of the row of tiles above.
         span: First output row of the run, and the first behind its last.
-        pool: Where blocks are composed, while the next tiles are joined.
+        pool: Where tiles are joined and composed, while the next are awaited.
     """
 
     def __init__(self, plan: ScenePlan, tile_row: _TileRow, above: _Edge | None, span: tuple[int, int], pool: ThreadPoolExecutor) -> None:
         self._plan = plan
         self._pool = pool
-        self._composing: deque[Future[None]] = deque()
+        self._joining: deque[Future[None]] = deque()
         self._row = row = tile_row.row
         self._above = above
         self._right: _Layers | None = None
+        self._edge_made = threading.Lock()
         self.edge: _Edge | None = above if row.fade_px else None
         """Rows that the next row of tiles shares, once a tile was computed. Takes the place of the row above's, column by column: of a
         tile that is skipped it keeps what stood there, which is never written."""
@@ -234,42 +236,46 @@ class _RowMerger:
             )
 
     def add(self, col: AxisTile, result: Reconstruction | None) -> None:
-        """Take the next tile of the row."""
-        block = None if result is None else self._joined(col, result)
-        if block is None:
-            self._right = None
-        else:
+        """Take the next tile of the row; it is joined and composed in the pool, beside its neighbours: what they share none of them changes."""
+        layers, left = self._layers_of(result), self._right
+        own = col.own_stop - col.keep_start
+        self._right = [layer[:, :, own:] for layer in layers] if layers is not None and col.fade_px else None
+        strip = None
+        if self._output is not None:
+            strip = cut_window(self._strips, replace(self._output, col=col.keep_start, width=own))
+        if len(self._joining) > self._plan.threads:
+            self._joining.popleft().result()
+        self._joining.append(self._pool.submit(self._join, col, layers, left, strip))
+
+    @staticmethod
+    def _layers_of(result: Reconstruction | None) -> _Layers | None:
+        if result is None:
+            return None
+        parts = (result.mean, result.sar_share, result.std, result.source_days)
+        return [layer if layer.flags.writeable else layer.copy() for layer in parts if layer is not None]
+
+    def _join(self, col: AxisTile, layers: _Layers | None, left: _Layers | None, strip: RowStrip | None) -> None:
+        """Fade a tile with its left neighbour and the row above, keep its lower edge, and put its columns into the finished rows."""
+        block = None if layers is None else [layer[:, :, : col.own_stop - col.keep_start] for layer in layers]
+        if layers is not None and left is not None:
+            for old, layer in zip(left, layers, strict=True):
+                fade(old, layer[:, :, : old.shape[2]], axis=2)
+        if block is not None:
             self._fade_with_above(block, col)
             self._keep_edge(block, col)
-        if self._output is None or self._finished is None:
+        if strip is None or self._finished is None:
             return
-        strip = cut_window(self._strips, replace(self._output, col=col.keep_start, width=col.own_stop - col.keep_start))
         filled = None
         if block is not None:
             offset = strip.window.row - self._row.keep_start
             filled = [layer[:, offset : offset + strip.window.height] for layer in block]
-        if len(self._composing) > self._plan.threads:
-            self._composing.popleft().result()
-        self._composing.append(self._pool.submit(_compose, self._finished, strip, filled, self._plan))
+        _compose(self._finished, strip, filled, self._plan)
 
     def finish(self) -> FinishedRows | None:
         """Output rows that this row of tiles completes, after its last tile; None when they lie outside the run."""
-        while self._composing:
-            self._composing.popleft().result()
+        while self._joining:
+            self._joining.popleft().result()
         return self._finished
-
-    def _joined(self, col: AxisTile, result: Reconstruction) -> _Layers:
-        """The tile's own columns, faded with its left neighbour; keeps its right edge for the next."""
-        parts = (result.mean, result.sar_share, result.std, result.source_days)
-        layers = [layer for layer in parts if layer is not None]
-        layers = [layer if layer.flags.writeable else layer.copy() for layer in layers]
-        if self._right is not None:
-            for old, layer in zip(self._right, layers, strict=True):
-                shared = old.shape[2]
-                fade(old, layer[:, :, :shared], axis=2)
-        own = col.own_stop - col.keep_start
-        self._right = [layer[:, :, own:] for layer in layers] if col.fade_px else None
-        return [layer[:, :, :own] for layer in layers]
 
     def _fade_with_above(self, block: _Layers, col: AxisTile) -> None:
         if self._above is None:
@@ -282,7 +288,8 @@ class _RowMerger:
         shared = self._row.fade_px
         if not shared:
             return
-        if self.edge is None:
-            self.edge = [np.zeros((layer.shape[0], shared, self._plan.shape[1]), np.float32) for layer in block]
+        with self._edge_made:
+            if self.edge is None:
+                self.edge = [np.zeros((layer.shape[0], shared, self._plan.shape[1]), np.float32) for layer in block]
         for target, layer in zip(self.edge, block, strict=True):
             target[:, :, col.keep_start : col.own_stop] = layer[:, -shared:]

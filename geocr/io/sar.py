@@ -136,7 +136,7 @@ class SarReader(RasterReader):
     def _backscatter(self, window: Window) -> FloatArray:
         backscatter = self.read(window).astype(np.float32, copy=False)
         if self._in_db:
-            backscatter[np.isneginf(backscatter)] = np.nan  # no echo is no measurement
+            backscatter[backscatter == -inf] = np.nan  # no echo is no measurement
         elif self.units != "display":
             for band in backscatter:  # one at a time: a strip of a full scene is large
                 band[:] = power_to_db(band)

@@ -30,9 +30,8 @@ def dark_pixels(backscatter: FloatArray) -> BoolArray:
     Returns:
         `(y, x)` bool.
     """
-    measured = np.isfinite(backscatter)
-    bright = measured & (np.nan_to_num(backscatter, nan=0.0) >= BORDER_DARK_DB)
-    dark: BoolArray = np.logical_or.reduce(measured, axis=0) & ~np.logical_or.reduce(bright, axis=0)
+    dark: BoolArray = np.logical_or.reduce(backscatter < BORDER_DARK_DB, axis=0)  # NaN is neither dark nor bright
+    dark &= ~np.logical_or.reduce(backscatter >= BORDER_DARK_DB, axis=0)
     return dark
 
 
