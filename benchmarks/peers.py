@@ -8,7 +8,8 @@ The work: 13 bands of reflectance (uint16) and 2 of backscatter, the network of 
 geocr takes the two rasters and writes a Cloud-Optimized GeoTIFF with overviews, compressed, with its provenance beside it. A peer
 takes one raster into which the 15 bands were stacked beforehand (not timed) and writes a GeoTIFF without compression and overviews:
 by itself where it goes from raster to raster (geoai, opensr-utils), else by the shortest way from and to its array (MONAI,
-terratorch). `bare` is the network over as many tiles, with no file at all.
+terratorch). `geocr-reach` is geocr with the tiles that it lays out by itself for a model whose reach it knows: a margin of that
+reach instead of an overlap. `bare` is the network over as many tiles, with no file at all.
 
 Each peer runs at the batch size (and, for opensr-utils, with as many reading processes) that was fastest for it on a smaller scene, geocr at its default.
 Turns are taken in rotating order, `--repeat` times. A contestant above `--cap-gib` is killed, and that is its result. That everybody
@@ -40,7 +41,7 @@ from geocr.simulate.large import write_large_scene
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("monai", "terratorch", "geoai-py", "opensr-utils")
-OWN = ("bare", "geocr")
+OWN = ("bare", "geocr", "geocr-reach")
 BATCHES = (1, 4, 8, 16)
 WORKERS = {"opensr-utils": (0, 2), "bare": (0, len(os.sched_getaffinity(0)))}
 """Numbers to try of reading processes (opensr-utils) or of tiles side by side with one thread each (bare; 0 is one tile with all threads)."""
@@ -154,7 +155,7 @@ def facts_of(watched: Watched) -> dict[str, Any]:
 
 def tune(arena: Arena, names: list[str], files: Files, precision: str, batch: int | None) -> dict[str, Setting]:
     """The setting at which each contestant is fastest on a small scene; geocr keeps its defaults."""
-    best = {"geocr": Setting(batch=0)}
+    best = {name: Setting(batch=0) for name in OWN if name != "bare"}
     for name in names:
         if name in best:
             continue
@@ -208,7 +209,7 @@ def agreement(name: str, out: Path, files: Files, precision: str) -> dict[str, A
     apart = []
     with rasterio.open(out) as source:
         for window in sample_windows(source.height, source.width):
-            wanted = network_answer(files, window, net, stacked=name != "geocr")
+            wanted = network_answer(files, window, net, stacked=not name.startswith("geocr"))
             apart.append(np.abs(source.read(list(range(1, BANDS + 1)), window=window).astype(np.float32) - wanted).ravel())
     joined = np.concatenate(apart)
     share = float((joined <= TOLERANCE_DN[precision]).mean())
@@ -291,19 +292,21 @@ def table(results: dict[str, Any]) -> Iterator[str]:
 
 
 def verdicts(results: dict[str, Any]) -> Iterator[str]:
-    """Ratios: geocr to the best peer that finished, to opensr-utils, to the network alone."""
-    own = results.get("geocr", {}).get("best")
+    """Ratios: geocr to the best peer that finished, to opensr-utils, to the network alone over the tiles of all."""
     peers = {name: results[name]["best"] for name in PEERS if results.get(name, {}).get("best")}
-    if own is None or not peers:
-        return
-    for key, words in (("wall_s", "wall"), ("work_s", "wall without imports"), ("peak_gib", "peak memory")):
-        name = min(peers, key=lambda peer: peers[peer][key])
-        yield f"geocr's {words} is {own[key] / peers[name][key]:.2f} of the best peer's ({name})."
-    if "opensr-utils" in peers:
-        slow = peers["opensr-utils"]
-        yield f"Against opensr-utils: wall {own['wall_s'] / slow['wall_s']:.2f}, without imports {own['work_s'] / slow['work_s']:.2f}."
-    if results.get("bare", {}).get("best"):
-        yield f"geocr's wall without imports is {own['work_s'] / results['bare']['best']['work_s']:.2f} of the bare forward pass."
+    for contestant in ("geocr", "geocr-reach"):
+        own = results.get(contestant, {}).get("best")
+        if own is None or not peers:
+            continue
+        for key, words in (("wall_s", "wall"), ("work_s", "wall without imports"), ("peak_gib", "peak memory")):
+            name = min(peers, key=lambda peer: peers[peer][key])
+            yield f"{contestant}: {words} is {own[key] / peers[name][key]:.2f} of the best peer's ({name})."
+        if "opensr-utils" in peers:
+            slow = peers["opensr-utils"]
+            ratios = [own[key] / slow[key] for key in ("wall_s", "work_s")]
+            yield f"{contestant} against opensr-utils: wall {ratios[0]:.2f}, without imports {ratios[1]:.2f}."
+        if results.get("bare", {}).get("best"):
+            yield f"{contestant}: wall without imports is {own['work_s'] / results['bare']['best']['work_s']:.2f} of the bare forward pass."
 
 
 def peer_versions(python: str) -> str:
