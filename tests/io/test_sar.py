@@ -161,6 +161,19 @@ def test_on_the_same_grid_the_input_comes_back_and_nodata_is_nan(tmp_path: Path,
     np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("nodata", [-9999.0, np.nan, None])
+def test_db_on_the_same_grid_comes_back_to_the_bit(tmp_path: Path, nodata: float | None) -> None:
+    """Nothing is interpolated, so nothing goes through power and back."""
+    values = np.random.default_rng(0).normal(-14, 5, (2, 90, 110)).astype(np.float32)
+    holes = values > -5
+    written = values.copy()
+    written[holes] = -np.inf if nodata is None else nodata
+    path = write_raster(tmp_path / "s1.tif", written, nodata=nodata, descriptions=("VV", "VH"))
+    got = SarReader(path, indexes=(2, 1), units="db", grid=GRID).read_backscatter(GRID.window)
+    np.testing.assert_array_equal(got, np.where(holes, np.float32(np.nan), values)[::-1])
+    assert got.dtype == np.float32
+
+
 @pytest.mark.parametrize("nodata", [-9999.0, 0.0, np.nan])
 def test_nodata_never_bleeds_into_its_neighbours(tmp_path: Path, nodata: float) -> None:
     source = make_source(tmp_path, "shifted by a third of a pixel", "db", nodata)
