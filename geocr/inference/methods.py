@@ -113,11 +113,17 @@ class SceneFitMethod:
     has_std: bool = True
     batch: int = 1
     layers: int = 96
-    fit_bytes: int = 780 * 2**20
+    scene_px: int = 2**27
+    """Pixels of the scene, on which the memory of the fit depends; of a large one when left out."""
     weights_bytes: int = 50 * 2**20
     read_rows: int | None = 128  # to decode tall blocks again is little beside the fill, and saves a fifth of a gigabyte
     dates: Dates = "none"
     notes: tuple[str, ...] = ()
+
+    @property
+    def fit_bytes(self) -> int:
+        """Memory of the fit."""
+        return _fit_bytes(self.scene_px)
 
     @property
     def tile(self) -> TileSpec:
@@ -139,6 +145,11 @@ class SceneFitMethod:
         return _fit(tiles, self.seed)
 
 
+def _fit_bytes(scene_px: int) -> int:
+    """Memory of a scene fit: it looks at samples and a coarse picture, which stop growing (measured from 512 x 512 to 10,980 x 10,980)."""
+    return min(680 * 2**20, 340 * 2**20 + 85 * scene_px)
+
+
 def _fit(tiles: SceneTiles, seed: int) -> Reconstructor:
     """The scene fit, reading JPEG 2000 by its own blocks: each read decodes whole ones."""
     from geocr.scenefit import PIECE_PX, fit_scene, piece_of  # noqa: PLC0415 - torch is imported when a method is chosen, not with the engine
@@ -154,6 +165,8 @@ class TemporalMethod:
     seed: int
     others: tuple[OtherDate, ...]
     """Nearest in time first."""
+    scene_px: int = 2**27
+    """As of the scene fit."""
     name: str = "temporal"
     has_std: bool = True
     batch: int = 1
@@ -166,7 +179,7 @@ class TemporalMethod:
     @property
     def fit_bytes(self) -> int:
         """Memory of comparing all dates at once, or of the scene fit that follows."""
-        return max(780, 250 + 130 * len(self.others)) * 2**20
+        return max(_fit_bytes(self.scene_px), (250 + 130 * len(self.others)) * 2**20)
 
     @property
     def tile(self) -> TileSpec:
@@ -395,9 +408,9 @@ def choose_method(
         if config.method == "temporal" and not others:
             raise InputError("--method temporal fills from other dates, and there is none; name some with --reference S2[,S1]")
         if others and config.method != "scenefit":
-            method = TemporalMethod(seed=config.seed, others=others)
+            method = TemporalMethod(seed=config.seed, others=others, scene_px=prod(scene.grid.shape))
         else:
-            method = SceneFitMethod(seed=config.seed)
+            method = SceneFitMethod(seed=config.seed, scene_px=prod(scene.grid.shape))
     else:
         if config.method is not None:
             raise InputError(f"--checkpoint implies its own method, got --method {config.method} with it; leave one of them out")
