@@ -6,6 +6,7 @@ prepared (fitted, loaded) when the run begins.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from geocr.config import PredictConfig
