@@ -7,6 +7,9 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 from geocr.core.errors import InputError
 from geocr.radiometry.sar import BorderNoise, SarRadiometry, SarUnits
 
+OPTION_NAMES = {"resolution_m": "resolution", "tile_px": "tile", "overlap_px": "overlap", "compiled": "compile", "references": "reference"}
+"""Settings whose option on the command line has another name than theirs."""
+
 
 class PredictConfig(BaseModel):
     """Everything that decides what `predict_scene` makes of its inputs, apart from where it is written."""

@@ -81,10 +81,15 @@ Aoi = Annotated[str | None, typer.Option(help="Replace nothing outside these pol
 Mode = Annotated[str, typer.Option(help="replace-clouds, or full: rewrite every valid pixel.")]
 OnError = Annotated[str, typer.Option(help="At an input block that does not decode: stop, or nodata (and say so).")]
 Uncertainty = Annotated[bool, typer.Option("--uncertainty", help="Also write a standard deviation COG.")]
+Quicklook = Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")]
+Report = Annotated[Path | None, typer.Option("--report", metavar="HTML", help="Also write a report: one HTML file that needs no network.")]
 Seed = Annotated[int, typer.Option(help="Seed of the fit.")]
 NoS1 = Annotated[bool, typer.Option("--no-s1", help="Reconstruct from optical context alone.")]
 Scheduler = Annotated[
     str, typer.Option(help="threads (this process), processes (Dask workers started here), tcp://HOST:PORT, or a scheduler FILE.json.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
 ]
 Scratch = Annotated[
     Path | None, typer.Option(help="Folder for unfinished work on results for s3:// URLs. (default: in the system's temporary folder)")
@@ -142,12 +147,13 @@ def _numbers(text: str, option: str) -> tuple[float, float]:
 
 def _explain(error: "ValidationError") -> str:
     """All that is wrong, by the options' names; a rule about several options speaks for itself."""
-    options = {field: option for option, field in _FIELDS.items()}
+    from geocr.config import OPTION_NAMES
+
     parts = []
     for item in error.errors():
         if item["loc"]:
             name = str(item["loc"][0])
-            parts.append(f"--{options.get(name, name).replace('_', '-')}: {item['msg']}, got {item['input']!r}")
+            parts.append(f"--{OPTION_NAMES.get(name, name).replace('_', '-')}: {item['msg']}, got {item['input']!r}")
         else:
             parts.append(item["msg"].removeprefix("Value error, "))
     return "settings must be valid; " + "; ".join(parts)

@@ -1,16 +1,14 @@
 """`geocr composite`: one clear image out of a series."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from geocr.cli import _options as options
+from geocr.cli._pictures import Pictures
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
-from geocr.cli.predict_scene import print_plan, print_summary
-
-if TYPE_CHECKING:
-    from geocr.inference.run import PredictResult
+from geocr.cli.predict_scene import files_of, print_plan, print_summary
 
 
 def command(
@@ -31,6 +29,12 @@ def command(
     s2_offset: options.S2Offset = None,
     s2_resampling: options.S2Resampling = "bilinear",
     resolution: options.Resolution = None,
+    cloud_mask: Annotated[
+        str,
+        typer.Option(
+            help="auto, s2cloudless, scl, cldprb, omnicloudmask or rule, or several joined by +: how clouds are found on each date."
+        ),
+    ] = "auto",
     mask_buffer_px: options.MaskBufferPx = None,
     mask_buffer_m: options.MaskBufferM = None,
     max_days: options.MaxDays = None,
@@ -39,12 +43,12 @@ def command(
     on_error: options.OnError = "stop",
     save_mask: options.SaveMask = False,
     uncertainty: options.Uncertainty = False,
+    quicklook: options.Quicklook = False,
+    report: options.Report = None,
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Tiles filled at the same time. (default: all cores)")] = None,
     scheduler: options.Scheduler = "threads",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
-    ] = None,
+    workers: options.Workers = None,
     scratch: options.Scratch = None,
     no_stac: options.NoStac = False,
     overwrite: options.Overwrite = False,
@@ -63,23 +67,27 @@ def command(
 
       geocr composite S2_20240501.tif S2_20240511.tif S2_20240521.tif -o may.tif
 
-      geocr composite s2_a.tif,s1_a.tif s2_b.tif -o clear.tif --date 2024-05-10 --uncertainty
+      geocr composite s2_a.tif,s1_a.tif s2_b.tif -o clear.tif --date 2024-05-10 --uncertainty --quicklook
     """
     config = options.config_of(ctx.params)
     when = _day_of(day)
     facts: dict[str, Any]
     with Display(quiet=quiet or as_json) as display:
         from geocr.inference.composite import composite, plan_composite
+        from geocr.inference.outputs import place_outputs
 
         if dry_run:
             facts = plan_composite(scenes, day=when, config=config, threads=threads, progress=display)
         else:
+            pictures, paths = Pictures(quicklook=quicklook, report=report), place_outputs(out, "", scratch=scratch)
+            pictures.require_places(paths, overwrite=overwrite)
             result = composite(
                 scenes,
                 out,
                 day=when,
                 config=config,
                 progress=display,
+                extras=pictures.drawer(display),
                 overwrite=overwrite,
                 threads=threads,
                 scheduler=scheduler,
@@ -87,7 +95,7 @@ def command(
                 scratch=scratch,
                 stac=not no_stac,
             )
-            facts = {**result.summary, "files": _files(result)}
+            facts = {**result.summary, "files": files_of(result, pictures.files(paths))}
     if as_json:
         print_json(facts)
     elif not quiet:
@@ -103,9 +111,3 @@ def _day_of(text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"--date is a day as YYYY-MM-DD, for example 2024-05-10, got {text!r}") from error
-
-
-def _files(result: "PredictResult") -> dict[str, str]:
-    """What was written, by its role."""
-    names = ("scene", "provenance", "source_days", "std", "mask", "item")
-    return {name: str(path) for name in names if (path := getattr(result, name)) is not None}

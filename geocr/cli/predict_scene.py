@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geocr.cli import _options as options
+from geocr.cli._pictures import Pictures
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json, size_of
 
 if TYPE_CHECKING:
     from geocr.config import PredictConfig
-    from geocr.inference.outputs import OutputPaths
     from geocr.inference.run import PredictResult
+
+_ROLES = ("scene", "provenance", "std", "source_days", "mask")
+"""Rasters of a result, in the order in which they are told."""
 
 
 def command(
@@ -63,16 +66,12 @@ def command(
     on_error: options.OnError = "stop",
     save_mask: options.SaveMask = False,
     uncertainty: options.Uncertainty = False,
-    quicklook: Annotated[bool, typer.Option("--quicklook", help="Also draw a before/after/provenance PNG.")] = False,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="HTML", help="Also write a report: one HTML file that needs no network.")
-    ] = None,
+    quicklook: options.Quicklook = False,
+    report: options.Report = None,
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Tiles reconstructed at the same time. (default: all cores)")] = None,
     scheduler: options.Scheduler = "threads",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Bands of rows at a time with threads (1), processes to start with processes (all cores).")
-    ] = None,
+    workers: options.Workers = None,
     scratch: options.Scratch = None,
     no_stac: options.NoStac = False,
     overwrite: options.Overwrite = False,
@@ -112,8 +111,7 @@ def command(
                 out,
                 config,
                 display,
-                quicklook=quicklook,
-                report=report,
+                pictures=Pictures(quicklook=quicklook, report=report),
                 overwrite=overwrite,
                 threads=threads,
                 scheduler=scheduler,
@@ -167,8 +165,7 @@ def _run(
     config: "PredictConfig",
     display: Display,
     *,
-    quicklook: bool,
-    report: Path | None,
+    pictures: Pictures,
     overwrite: bool,
     threads: int | None,
     scheduler: str,
@@ -176,17 +173,12 @@ def _run(
     scratch: Path | None,
     stac: bool,
 ) -> "tuple[PredictResult, dict[str, str]]":
-    from geocr.inference.outputs import place_outputs, require_free
+    from geocr.inference.outputs import place_outputs
     from geocr.inference.run import predict_scene
 
     paths = place_outputs(out, s2, scratch=scratch)
-    if quicklook and not overwrite:
-        require_free(paths, paths.quicklook)
-    if report is not None:
-        from geocr.report.html import require_report_place
-
-        require_report_place(report, overwrite=overwrite)
-
+    pictures.require_places(paths, overwrite=overwrite)
+    draw = pictures.drawer(display)
     result = predict_scene(
         s1,
         s2,
@@ -197,47 +189,18 @@ def _run(
         scheduler=scheduler,
         workers=workers,
         scratch=scratch,
-        extras=_extras(s2, display, quicklook=quicklook, report=report),
+        extras=None if draw is None else lambda places: draw(places, s2),
         stac=stac,
         progress=display,
     )
-    files = {"scene": str(result.scene), "provenance": str(result.provenance)}
-    if result.std is not None:
-        files["std"] = str(result.std)
-    if result.source_days is not None:
-        files["source_days"] = str(result.source_days)
-    if result.mask is not None:
-        files["mask"] = str(result.mask)
-    if quicklook:
-        files["quicklook"] = str(paths.published(paths.quicklook))
-    if report is not None:
-        files["report"] = str(report)
-    if result.item is not None:
-        files["item"] = str(result.item)
-    return result, files
+    return result, files_of(result, pictures.files(paths))
 
 
-def _extras(s2: str, display: Display, *, quicklook: bool, report: Path | None) -> "Callable[[OutputPaths], dict[str, Path]] | None":
-    """What draws the files that were asked for beside the products; None when none was."""
-    if not quicklook and report is None:
-        return None
-
-    def draw(paths: "OutputPaths") -> dict[str, Path]:
-        drawn = {}
-        if quicklook:
-            from geocr.report.quicklook import write_quicklook
-
-            drawn["quicklook"] = write_quicklook(s2, str(paths.scene), str(paths.provenance), paths.quicklook)
-        if report is not None:
-            from geocr.report.html import write_report
-            from geocr.report.result import find_result
-
-            display.stage("writing the report", 1)
-            drawn["report"] = write_report(find_result(str(paths.scene), s2), report)
-            display.advance()
-        return drawn
-
-    return draw
+def files_of(result: "PredictResult", drawn: dict[str, str]) -> dict[str, str]:
+    """What was written, by its role."""
+    products = {name: str(path) for name in _ROLES if (path := getattr(result, name)) is not None}
+    item = {} if result.item is None else {"item": str(result.item)}
+    return {**products, **drawn, **item}
 
 
 def print_plan(plan: dict[str, Any]) -> None:

@@ -109,6 +109,11 @@ def mask_files(method: str) -> tuple[str, ...]:
     return tuple(part for part in named if part and part != "auto" and part not in tuple(CLOUD_MASKS))
 
 
+def is_for_any_scene(method: str) -> bool:
+    """Whether a method finds clouds in the bands or the product of any scene: no file of one date, no classification that may lie apart."""
+    return all(part in tuple(CLOUD_MASKS) and part != "scl" for part in _parts(method))
+
+
 def method_without_folders(method: str) -> str:
     """A method as tags tell it: its files by their names alone."""
     shown = []

@@ -4,22 +4,25 @@ A date of the series is the target: it gives the grid, and keeps every clear pix
 dates, nearest in time first, and what none of them shows from the scene fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 
+from geocr.clouds.selection import mask_files
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
 from geocr.inference.acquired import acquisition_date
 from geocr.inference.inputs import row_windows, strip_rows
+from geocr.inference.outputs import OutputPaths, place_outputs, require_writable
 from geocr.inference.prepare import Progress, Silent
 from geocr.inference.references import Reference, find_clouds, open_date
-from geocr.inference.run import PredictResult, plan_run, predict_scene
+from geocr.inference.run import PredictResult, files_wanted, plan_run, predict_scene
 from geocr.io.raster import GDAL_OPTIONS
 from geocr.io.scene import Scene
 
@@ -52,9 +55,10 @@ def choose_target(scenes: Sequence[str], config: PredictConfig, *, day: date | N
         progress: Told of the search for the clearest.
 
     Raises:
-        InputError: When there is no scene, one is given twice, or a day is not known.
+        InputError: When there is no scene, one is given twice, a day is not known, or the mask is a file, which is of one date.
         GeocrError: What opening or masking a scene raises.
     """
+    _require_detector(config)
     named = [Reference.parse(text) for text in scenes]
     if not named:
         raise InputError("a composite takes at least one Sentinel-2 scene, got none")
@@ -83,6 +87,10 @@ def composite(
     day: date | None = None,
     config: PredictConfig | None = None,
     progress: Progress | None = None,
+    extras: Callable[[OutputPaths, str], Mapping[str, Path]] | None = None,
+    overwrite: bool = False,
+    scratch: str | Path | None = None,
+    stac: bool = True,
     **settings: Any,  # noqa: ANN401 - those of predict_scene, passed on as they are
 ) -> PredictResult:
     """Make a clear composite of a series; the products are those of `predict_scene`.
@@ -93,16 +101,34 @@ def composite(
         day: The day that the composite is for; None takes the clearest date as target.
         config: Settings, without references and method of its own.
         progress: Told how it goes.
-        settings: `overwrite`, `threads` and others of `predict_scene`.
+        extras: Writes further files, as of `predict_scene`; it is told the file of the target besides.
+        overwrite: Replace existing outputs.
+        scratch: As of `predict_scene`.
+        stac: Also write a STAC item.
+        settings: `threads` and others of `predict_scene`.
 
     Raises:
         GeocrError: As `choose_target` and `predict_scene`.
     """
     config, progress = config or PredictConfig(), progress or Silent()
+    require_places(
+        scenes, out, config, overwrite=overwrite, scratch=scratch, stac=stac
+    )  # before the search for the clearest reads them all
     with rasterio.Env(**GDAL_OPTIONS):
         series = choose_target(scenes, config, day=day, progress=progress)
     progress.note(series.note)
-    result = predict_scene(series.target.s1, series.target.s2, out, config=series.config(config), progress=progress, **settings)
+    result = predict_scene(
+        series.target.s1,
+        series.target.s2,
+        out,
+        config=series.config(config),
+        progress=progress,
+        extras=None if extras is None else partial(_drawn, extras, series.target.s2),
+        overwrite=overwrite,
+        scratch=scratch,
+        stac=stac,
+        **settings,
+    )
     result.summary["notes"].insert(0, series.note)
     result.summary["target"] = {"name": Path(series.target.s2).name, "day": series.day.isoformat()}
     return result
@@ -127,6 +153,35 @@ def plan_composite(
     progress.note(series.note)
     plan = plan_run(series.target.s1, series.target.s2, config=series.config(config), threads=threads, progress=progress)
     return {**plan, "target": {"name": Path(series.target.s2).name, "day": series.day.isoformat()}}
+
+
+def require_places(
+    scenes: Sequence[str], out: str | Path, config: PredictConfig, *, overwrite: bool, scratch: str | Path | None = None, stac: bool = True
+) -> None:
+    """Raise unless a composite may be written there, whichever scene is its target.
+
+    Raises:
+        GeocrError: As `require_writable`.
+    """
+    paths = place_outputs(out, "", scratch=Path(scratch) if scratch is not None else None)
+    named = [Reference.parse(text) for text in scenes]
+    filled = config.model_copy(update={"references": tuple(scenes), "method": "temporal"} if len(named) > 1 else {})
+    wanted = files_wanted(paths, filled, stac=stac)
+    require_writable(paths, wanted=wanted, inputs=[path for date_ in named for path in date_.files], overwrite=overwrite)
+
+
+def _drawn(extras: Callable[[OutputPaths, str], Mapping[str, Path]], target: str, paths: OutputPaths) -> Mapping[str, Path]:
+    return extras(paths, target)
+
+
+def _require_detector(config: PredictConfig) -> None:
+    """A composite looks for clouds on every date; a file tells those of one."""
+    files = mask_files(config.cloud_mask)
+    if files:
+        raise InputError(
+            f"the cloud mask of a composite is found on each date, by auto or detectors joined by +, and a file is of one date; got {files[0]}; "
+            f"name a detector, or give the mask to geocr predict-scene, which takes the other dates by --reference"
+        )
 
 
 def _day_of(scene: Scene, path: str) -> date:

@@ -113,6 +113,8 @@ def as_place(out: str | Path) -> Path | str:
         return out
     if is_remote(str(out)):
         raise InputError(f"results go to a path or an s3:// URL, got {out}; write to a path and copy it from there")
+    if not Path(out).name:
+        raise InputError(f"the output is a GeoTIFF and ends in .tif, got {str(out)!r}, which is a folder; write for example -o clear.tif")
     return Path(out)
 
 
@@ -154,7 +156,7 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
         RemoteReadError: When an object store does not tell whether an output exists.
     """
     if paths.scene.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError(f"the output is a GeoTIFF and ends in .tif, got {paths.published(paths.scene)}")
+        raise InputError(_no_geotiff(paths))
     require_apart(paths, wanted=wanted, inputs=inputs)
     if paths.remote is not None:
         _require_free_urls(paths, wanted=wanted, overwrite=overwrite)
@@ -171,6 +173,13 @@ def require_writable(paths: OutputPaths, *, wanted: list[Path], inputs: list[str
         raise OutputWriteError(f"the output's folder must exist, and {folder} does not; make it, or choose another with -o")
     if not os.access(folder, os.W_OK):
         raise OutputWriteError(f"the output's folder must be writable, and {folder} is not; choose another with -o")
+
+
+def _no_geotiff(paths: OutputPaths) -> str:
+    place = paths.published(paths.scene)
+    name = paths.scene.with_name(f"{paths.scene.stem}.tif")
+    cure = paths.scene / "clear.tif" if paths.remote is None and paths.scene.is_dir() else paths.published(name)
+    return f"the output is a GeoTIFF and ends in .tif, got {place}; write for example -o {cure}"
 
 
 def require_apart(paths: OutputPaths, *, wanted: list[Path], inputs: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from geocr.clouds.mask import CloudMask
-from geocr.clouds.selection import CLOUD_MASKS, make_cloud_mask
+from geocr.clouds.selection import is_for_any_scene, make_cloud_mask
 from geocr.clouds.sun import SunAngle, sun_from_tags
 from geocr.config import PredictConfig
 from geocr.core.errors import BandError, CheckpointError, InputError
@@ -168,7 +168,7 @@ def find_clouds(scene: Scene, config: PredictConfig, sun: SunAngle | None = None
     Raises:
         GeocrError: As `make_cloud_mask`.
     """
-    method = config.cloud_mask if config.cloud_mask in tuple(CLOUD_MASKS) and config.cloud_mask != "scl" else "auto"
+    method = config.cloud_mask if is_for_any_scene(config.cloud_mask) else "auto"
     known = scene.optical_facts.sun_zenith_deg is not None or sun is None
     return make_cloud_mask(
         scene,

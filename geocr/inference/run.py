@@ -134,13 +134,7 @@ def predict_scene(
     config = config or PredictConfig()
     progress = progress or Silent()
     paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
-    wanted = (
-        [paths.scene, paths.provenance, paths.style("provenance")]
-        + [paths.std, paths.style("std")] * config.uncertainty
-        + [paths.item] * stac
-        + [paths.mask] * config.save_mask
-        + [paths.source_days] * borrows(config)
-    )
+    wanted = files_wanted(paths, config, stac=stac)
     require_writable(paths, wanted=wanted, inputs=inputs_of(s1, s2, config), overwrite=overwrite)
     require_scheduler(scheduler, device=config.device)
     with rasterio.Env(**GDAL_OPTIONS):
@@ -177,6 +171,17 @@ def predict_scene(
         mask=paths.published(paths.mask) if config.save_mask else None,
         source_days=paths.published(paths.source_days) if "source_days" in specs else None,
         summary=summary,
+    )
+
+
+def files_wanted(paths: OutputPaths, config: PredictConfig, *, stac: bool = True) -> list[Path]:
+    """Every file that a run with these settings writes, the scene first."""
+    return (
+        [paths.scene, paths.provenance, paths.style("provenance")]
+        + [paths.std, paths.style("std")] * config.uncertainty
+        + [paths.item] * stac
+        + [paths.mask] * config.save_mask
+        + [paths.source_days] * borrows(config)
     )
 
 

@@ -1,16 +1,21 @@
 """`geocr composite` and `--reference`, from the command line."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from PIL import Image
 
+from geocr.clouds.mask import CloudMask
+from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
 from geocr.evaluation.interpolation import interpolate_holes
 from geocr.inference.products import Provenance
 from geocr.inference.run import predict_scene
+from geocr.io.scene import Scene
 from tests.cli.conftest import Command
 from tests.scenes import write_raster
 from tests.temporal.worlds import BANDS, Date, disc, make_ground, seen
@@ -75,6 +80,11 @@ def test_one_scene_is_its_own_target(tmp_path: Path, geocr: Command) -> None:
         (["S2_20240501.tif"], "each scene of a composite is given once; more than once: S2_20240501.tif"),
         (["S2_20240501.tif,"], "--reference takes S2 or S2,S1"),
         (["nameless.tif"], "a composite needs the day of each scene"),
+        (
+            ["--cloud-mask", "rule+mine.gpkg"],
+            "a file is of one date; got mine.gpkg; name a detector, or give the mask to geocr predict-scene",
+        ),
+        (["--cloud-mask", "cldprb=cldprb.tif"], "a file is of one date; got cldprb.tif"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -107,6 +117,53 @@ def test_outputs_are_not_overwritten(tmp_path: Path, geocr: Command) -> None:
     done = geocr("composite", *scenes, "-o", str(tmp_path / "clear.tif"))
     assert done.code == 2
     assert "clear_source_days.tif exists" in " ".join(done.err.split())
+
+
+def test_what_stands_at_the_outputs_is_said_before_any_date_is_read(tmp_path: Path, geocr: Command) -> None:
+    scenes = series(tmp_path)
+    for there, arguments in (
+        ("clear_source_days.tif", []),
+        ("clear_quicklook.png", ["--quicklook"]),
+        ("told.html", ["--report", tmp_path / "told.html"]),
+    ):
+        (tmp_path / there).touch()
+        done = geocr("composite", *scenes, "-o", tmp_path / "clear.tif", *arguments)
+        (tmp_path / there).unlink()
+        assert done.code == 2
+        assert f"{there} exists; add --overwrite" in " ".join(done.err.split())
+        assert "looking for the clearest" not in done.err
+    single = geocr("composite", scenes[0], "-o", scenes[0], "--overwrite")
+    assert "an output may not be one of the inputs" in " ".join(single.err.split())
+
+
+def test_a_composite_is_drawn_and_reported_against_its_target(tmp_path: Path, geocr: Command) -> None:
+    page, out = tmp_path / "told.html", tmp_path / "out" / "clear.tif"
+    out.parent.mkdir()
+    done = geocr("composite", *series(tmp_path), "-o", out, "--quicklook", "--report", page, "--json", "--no-stac")
+    assert done.code == 0, done.err
+    assert list(done.json["files"]) == sorted(["scene", "provenance", "source_days", "quicklook", "report"])
+    with Image.open(out.with_name("clear_quicklook.png")) as picture:
+        assert picture.width > 2.5 * picture.height  # before, after and provenance: the target was found, though it lies elsewhere
+    assert done.json["files"]["quicklook"] == str(out.with_name("clear_quicklook.png"))
+    html = page.read_text()
+    assert "S2_20240511.tif" in html  # of the three the target
+    assert "--reference" in html
+
+
+def test_the_detector_of_a_composite_looks_at_each_date(tmp_path: Path, geocr: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def make(scene: Scene, method: str, **more: Any) -> CloudMask:
+        asked.append((Path(scene.optical.path).name if "<" not in scene.optical.path else "", method))
+        return make_cloud_mask(scene, "rule", **more)
+
+    monkeypatch.setattr("geocr.inference.references.make_cloud_mask", make)
+    done = geocr("composite", *series(tmp_path), "-o", tmp_path / "clear.tif", "--cloud-mask", "rule+s2cloudless", "--dry-run", "--json")
+    assert done.code == 2  # the target's own mask is made by what was named, and s2cloudless needs bands that it has not
+    assert "s2cloudless" in done.err
+    assert {method for _, method in asked} == {"rule+s2cloudless"}
+    done = geocr("composite", *series(tmp_path), "-o", tmp_path / "clear.tif", "--cloud-mask", "rule", "--dry-run", "--json")
+    assert done.json["cloud_mask"]["source"] == "rule"
 
 
 def test_references_on_the_command_line(tmp_path: Path, geocr: Command) -> None:
