@@ -34,9 +34,16 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the table above is the list
 
 
+_SPOKEN = ("open_scene", "predict_scene")
+"""Functions of the flow whose errors and notes are written for the command line."""
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        public = getattr(import_module(_PUBLIC[name]), name)
+        if name in _SPOKEN:
+            public = globals()[name] = import_module("geocr.accessor.wording").public_function(public)
+        return public
     raise AttributeError(f"module 'geocr' has no attribute {name!r}")
 
 

@@ -13,6 +13,7 @@ from geocr.accessor.result import attach, provenance_of
 from geocr.accessor.run import lazy_mask, lazy_result
 from geocr.accessor.series import MaskInput, SarInput, Wishes, runs_of
 from geocr.accessor.stack import ImageStack, optical_stack
+from geocr.accessor.wording import speaks_python
 from geocr.config import PredictConfig
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import borrows
@@ -38,6 +39,7 @@ class GeocrAccessor:
         self.before: XarrayObject | None = None
         """The cloudy scene that a result was made of; None for objects derived from a result."""
 
+    @speaks_python
     def cloud_mask(
         self,
         method: MaskInput = "auto",
@@ -67,6 +69,7 @@ class GeocrAccessor:
         attrs = {"long_name": "cloud or cloud shadow", "flag_values": [0, 1], "flag_meanings": "clear cloud_or_shadow"}
         return _asked(stack.plane(masks, "cloud_mask", attrs), stack)
 
+    @speaks_python
     def cloud_fraction(
         self,
         method: MaskInput = "auto",
@@ -91,6 +94,7 @@ class GeocrAccessor:
         coords = {key: value for key, value in stack.source.coords.items() if set(value.dims) == {time}}
         return _asked(xr.DataArray(values, dims=[time], coords=coords, name="cloud_fraction", attrs=attrs), stack)
 
+    @speaks_python
     def remove_clouds(
         self,
         s1: SarInput = None,
@@ -135,6 +139,7 @@ class GeocrAccessor:
         made.geocr.before = self._obj
         return made
 
+    @speaks_python
     def plan(
         self,
         s1: SarInput = None,
@@ -155,6 +160,7 @@ class GeocrAccessor:
         return CubePlan.of(runs_of(stack, s1, wishes, other_dates=other_dates), stack.dates)
 
     @property
+    @speaks_python
     def provenance(self) -> xr.DataArray:
         """Where each pixel of a result comes from: `(y, x)` or `(time, y, x)` uint8, classes as in `clear_provenance.tif`.
 
@@ -163,6 +169,7 @@ class GeocrAccessor:
         """
         return provenance_of(self._obj)
 
+    @speaks_python
     def preview(self, before: XarrayObject | None = None) -> "Image":
         """Before, after and provenance side by side: a picture that notebooks show. Computes a lazy result.
 
@@ -176,6 +183,7 @@ class GeocrAccessor:
 
         return draw_preview(self._obj, self.before if before is None else before)
 
+    @speaks_python
     def to_cog(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a Cloud-Optimized GeoTIFF, a band of rows at a time; a result's provenance and standard deviation beside it.
 

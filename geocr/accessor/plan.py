@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from geocr.accessor.run import ArrayRun
+from geocr.accessor.wording import with_python_notes
 from geocr.core.html import facts_table
 
 _SHOWN = {
@@ -32,7 +33,7 @@ class CubePlan:
         labels = (
             [f"date {number}" for number in range(len(runs))] if dates is None else [np.datetime_as_string(day, unit="D") for day in dates]
         )
-        return cls(scenes=tuple(run.prepare().describe() for run in runs), labels=tuple(map(str, labels)))
+        return cls(scenes=tuple(with_python_notes(run.prepare().describe()) for run in runs), labels=tuple(map(str, labels)))
 
     def _rows(self) -> list[list[str]]:
         return [[title, *(_said(key, scene[key]) for scene in self.scenes)] for key, title in _SHOWN.items()]

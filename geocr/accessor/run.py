@@ -17,6 +17,7 @@ import rasterio
 from dask import delayed
 
 from geocr.accessor.staging import StagedImage, StagingFolder
+from geocr.accessor.wording import speaks_python
 from geocr.clouds.selection import make_cloud_mask
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
@@ -308,18 +309,22 @@ class _Box:
         self.value = value
 
 
+@speaks_python
 def _fit(run: ArrayRun) -> _Box:
     return _Box(run.fit())
 
 
+@speaks_python
 def _rows(run: ArrayRun, fitted: _Box, place: _Place) -> Rows:
     return run.rows(fitted.value, place.band)
 
 
+@speaks_python
 def _prepare_mask(run: ArrayRun) -> _Box:
     return _Box(run.prepare(for_mask=True))
 
 
+@speaks_python
 def _mask(run: ArrayRun, prepared: _Box, place: _Place) -> BoolArray:
     return run.mask(prepared.value, place.band)
 
