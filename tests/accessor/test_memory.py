@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.accessor.tall_scene import ROW_BYTES
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import REPOSITORY
 
 
 def bytes_per_row(how: str, low: int, high: int, folder: Path) -> float:
     """By which a scene of more rows takes more memory, in a process of its own."""
     command = [sys.executable, "-m", "tests.accessor.tall_scene", how, str(low), str(high)]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     return float(done.stdout)

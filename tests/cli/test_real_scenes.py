@@ -170,6 +170,8 @@ PEAK = """
 import sys
 from pathlib import Path
 from geocr.cli.app import main
+from geocr.inference import tuning
+tuning.TUNE_FROM_TILES = 10**9  # what runs fastest is found by trying: two runs compared here might hold other batches and other cores
 sys.argv = ["geocr", *sys.argv[1:]]
 try:
     main()
