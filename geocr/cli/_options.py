@@ -145,6 +145,13 @@ def _numbers(text: str, option: str) -> tuple[float, float]:
     return low, high
 
 
+def _rule_of(name: str, message: str) -> str:
+    """What a setting allows, with what only the command line knows of it."""
+    if name in ("s1_units", "s1_radiometry"):  # None in the settings
+        return message.replace("Input should be ", "Input should be 'auto', ", 1)
+    return "Input should be a size such as 2GiB or 1500MB" if name == "max_memory" else message
+
+
 def _explain(error: "ValidationError") -> str:
     """All that is wrong, by the options' names; a rule about several options speaks for itself."""
     from geocr.config import OPTION_NAMES
@@ -153,7 +160,7 @@ def _explain(error: "ValidationError") -> str:
     for item in error.errors():
         if item["loc"]:
             name = str(item["loc"][0])
-            parts.append(f"--{OPTION_NAMES.get(name, name).replace('_', '-')}: {item['msg']}, got {item['input']!r}")
+            parts.append(f"--{OPTION_NAMES.get(name, name).replace('_', '-')}: {_rule_of(name, item['msg'])}, got {item['input']!r}")
         else:
             parts.append(item["msg"].removeprefix("Value error, "))
     return "settings must be valid; " + "; ".join(parts)

@@ -1,5 +1,6 @@
 """How the command line looks: progress with time left, notes, errors, tables. The only place that knows rich."""
 
+import inspect
 import json
 import sys
 from types import TracebackType
@@ -21,6 +22,12 @@ def _set_verbose(value: bool) -> bool:
 Verbose = Annotated[bool, typer.Option("--verbose", callback=_set_verbose, help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+
+
+def help_text(docstring: str | None) -> str:
+    """A docstring as help: paragraphs as one line each, to be wrapped where the terminal ends; what is indented stays as it is."""
+    paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
+    return "\n\n".join(text if text.startswith(" ") else " ".join(text.split("\n")) for text in paragraphs)
 
 
 def verbose() -> bool:

@@ -38,7 +38,8 @@ for _module, _name in (
     ("synthesize_clouds", "synthesize-clouds"),
     ("train", "train"),
 ):
-    app.command(_name)(import_module(f"geocr.cli.{_module}").command)
+    _command = import_module(f"geocr.cli.{_module}").command
+    app.command(_name, help=_render.help_text(_command.__doc__))(_command)
 app.add_typer(import_module("geocr.cli.data").app)
 
 

@@ -1,14 +1,17 @@
 """`geocr composite`: one clear image out of a series."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from geocr.cli import _options as options
 from geocr.cli._pictures import Pictures
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
-from geocr.cli.predict_scene import files_of, print_plan, print_summary
+from geocr.cli.predict_scene import files_of, foresee, print_plan, print_summary
+
+if TYPE_CHECKING:
+    from geocr.config import PredictConfig
 
 
 def command(
@@ -72,14 +75,16 @@ def command(
     config = options.config_of(ctx.params)
     when = _day_of(day)
     facts: dict[str, Any]
+    pictures = Pictures(quicklook=quicklook, report=report)
     with Display(quiet=quiet or as_json) as display:
         from geocr.inference.composite import composite, plan_composite
         from geocr.inference.outputs import place_outputs
 
         if dry_run:
             facts = plan_composite(scenes, day=when, config=config, threads=threads, progress=display)
+            foresee(facts, display, lambda: _require_places(scenes, out, config, pictures, overwrite=overwrite, stac=not no_stac))
         else:
-            pictures, paths = Pictures(quicklook=quicklook, report=report), place_outputs(out, "", scratch=scratch)
+            paths = place_outputs(out, "", scratch=scratch)
             pictures.require_places(paths, overwrite=overwrite)
             result = composite(
                 scenes,
@@ -100,6 +105,16 @@ def command(
         print_json(facts)
     elif not quiet:
         (print_plan if dry_run else print_summary)(facts)
+
+
+def _require_places(scenes: list[str], out: str, config: "PredictConfig", pictures: Pictures, *, overwrite: bool, stac: bool) -> None:
+    from geocr.inference.composite import require_places
+    from geocr.inference.outputs import place_outputs
+
+    paths = place_outputs(out, "")
+    pictures.require_places(paths, overwrite=overwrite)
+    if paths.remote is None:  # a store is asked when it is written to
+        require_places(scenes, out, config, overwrite=overwrite, stac=stac)
 
 
 def _day_of(text: str | None) -> date | None:

@@ -4,6 +4,8 @@ from importlib import import_module
 
 import typer
 
+from geocr.cli._render import help_text
+
 app = typer.Typer(
     name="data",
     no_args_is_help=True,
@@ -12,4 +14,5 @@ app = typer.Typer(
 )
 
 for _name in ("list", "index", "check", "show"):
-    app.command(_name)(import_module(f"geocr.cli.data_{_name}").command)
+    _command = import_module(f"geocr.cli.data_{_name}").command
+    app.command(_name, help=help_text(_command.__doc__))(_command)

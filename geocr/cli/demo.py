@@ -68,6 +68,7 @@ def run_demo(folder: Path, *, size: int, cloud_cover: float, seed: int, overwrit
             "scene": str(result.scene),
             "provenance": str(result.provenance),
             "quicklook": str(picture),
+            "item": str(result.item),
         },
     }
 

@@ -101,9 +101,11 @@ def command(
     s1, s2 = _pair(scenes, no_s1=no_s1)
     config = options.config_of(ctx.params)
     show = _show(quiet=quiet, as_json=as_json)
+    pictures = Pictures(quicklook=quicklook, report=report)
     with Display(quiet=quiet or as_json) as display:
         if dry_run:
             plan = _plan(s1, s2, config, threads, display)
+            foresee(plan, display, lambda: _require_places(s1, s2, out, config, pictures, overwrite=overwrite, stac=not no_stac))
         else:
             result, files = _run(
                 s1,
@@ -111,7 +113,7 @@ def command(
                 out,
                 config,
                 display,
-                pictures=Pictures(quicklook=quicklook, report=report),
+                pictures=pictures,
                 overwrite=overwrite,
                 threads=threads,
                 scheduler=scheduler,
@@ -156,6 +158,32 @@ def _plan(s1: str | None, s2: str, config: "PredictConfig", threads: int | None,
     from geocr.inference.run import plan_run
 
     return plan_run(s1, s2, config=config, threads=threads, progress=display)
+
+
+def _require_places(
+    s1: str | None, s2: str, out: str | None, config: "PredictConfig", pictures: Pictures, *, overwrite: bool, stac: bool
+) -> None:
+    from geocr.inference.outputs import place_outputs, require_writable
+    from geocr.inference.run import files_wanted, inputs_of
+
+    paths = place_outputs(out, s2)
+    pictures.require_places(paths, overwrite=overwrite)
+    if paths.remote is None:  # a store is asked when it is written to
+        require_writable(paths, wanted=files_wanted(paths, config, stac=stac), inputs=inputs_of(s1, s2, config), overwrite=overwrite)
+
+
+def foresee(plan: dict[str, Any], display: Display, require_places: Callable[[], None]) -> None:
+    """Add to a plan what would stop the run before it begins, if anything does, and say it.
+
+    A plan is still of use then: it is no error of a command that writes nothing.
+    """
+    from geocr.core.errors import GeocrError
+
+    try:
+        require_places()
+    except GeocrError as error:
+        plan["notes"].append(f"The run itself would stop at once: {error}")
+        display.note(plan["notes"][-1])
 
 
 def _run(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from rasterio.io import DatasetReader
@@ -287,7 +288,8 @@ def name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | Non
         names = parse_s2_bands(given)
         if len(names) != source.count:
             raise BandError(
-                f"--s2-bands must name every band of the file in its order: {path} has {source.count} bands, got {len(names)} names ({', '.join(names)})"
+                f"--s2-bands must name every band of the file in its order: {path} has {source.count} bands, got {len(names)} names ({', '.join(names)}); "
+                f"name all of them, or write a copy with the wanted ones, for example `rio stack {Path(path).name} --bidx 2,3,4 -o s2.tif`"
             )
         return names, None
     described = [canonical_s2_band(text) if text else None for text in source.descriptions]
@@ -301,7 +303,11 @@ def name_s2_bands(source: DatasetReader, path: str, given: tuple[str, ...] | Non
         if source.count == len(names):
             return names, f"Sentinel-2 bands are not named in the file: its {source.count} bands are taken as {level} in product order."
     swapped = source.count > 0 and all(text and canonical_s1_band(text) for text in source.descriptions)
-    cure = "that is Sentinel-1: give S1 first, then S2" if swapped else "name them in file order, for example --s2-bands B02,B03,B04,B08"
+    cure = (
+        "that is Sentinel-1: give S1 first, then S2 (with --no-s1 S2 alone)"
+        if swapped
+        else "name them in file order, for example --s2-bands B02,B03,B04,B08"
+    )
     raise BandError(
         f"Sentinel-2 bands must be named by the file's band descriptions, or be the 13 of L1C or the 12 of L2A; {path} has {source.count} bands "
         f"described as {source.descriptions}; {cure}"

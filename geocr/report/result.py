@@ -123,7 +123,7 @@ def find_result(scene: str, s2: str | None = None) -> ResultFiles:
         tags = dataset.tags()
         if "GEOCR_VERSION" not in tags:
             raise InputError(
-                f"a report is about a scene that geocr wrote, with its tags; {scene} has no GEOCR_VERSION; give the output of predict-scene"
+                f"report and view show a scene that geocr wrote, with its tags; {scene} has no GEOCR_VERSION; give the output of predict-scene"
             )
         provenance = _require_provenance(scene, dataset)
         std, no_std = _find_std(scene, tags)

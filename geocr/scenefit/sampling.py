@@ -75,7 +75,8 @@ def too_few(found: int) -> TooFewClearPixelsError:
     """The error for a scene without enough to learn from."""
     return TooFewClearPixelsError(
         f"a fit on the scene itself needs at least {MIN_CLEAR_PX} clear pixels (observed in all bands, outside the cloud mask), "
-        f"found {found}; use a less cloudy date or a checkpoint, or check the cloud mask"
+        f"found {found}; use a less cloudy date or a checkpoint; where the scene is not that cloudy, check the mask "
+        f"(--cloud-mask, --save-mask) and the scale of reflectance (--s2-scale)"
     )
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from geocr._version import __version__
+from geocr.cli._render import help_text
 from tests.cli.conftest import Command
 
 HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "scipy", "torchgeo", "shapely", "PIL")
@@ -30,6 +31,15 @@ def test_help_of_a_command_has_examples(geocr: Command, command: str) -> None:
     out = geocr(command, "--help").out
     assert "Examples" in out
     assert f"geocr {command}" in out
+
+
+def test_paragraphs_of_help_are_wrapped_by_the_terminal(geocr: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert help_text("First\n    line.\n\n    Two\n    lines.\n\n      geocr demo\n    ") == "First line.\n\nTwo lines.\n\n  geocr demo"
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 100)
+    text = geocr("predict-scene", "--help").out.partition("Examples")[0]
+    paragraph = [line.strip() for line in text.splitlines() if line.strip()][2:]
+    assert len(paragraph) > 2
+    assert min(len(line) for line in paragraph[:-1]) > 70  # no line ends where the source's did
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict-scene", "--help"], ["predict-scene", "--no-such-option"]])

@@ -136,6 +136,14 @@ def test_what_stands_at_the_outputs_is_said_before_any_date_is_read(tmp_path: Pa
     assert "an output may not be one of the inputs" in " ".join(single.err.split())
 
 
+def test_a_dry_run_of_a_composite_foresees_what_would_stop_it(tmp_path: Path, geocr: Command) -> None:
+    scenes = series(tmp_path)
+    (tmp_path / "clear_source_days.tif").touch()
+    arguments = ["composite", *scenes, "-o", tmp_path / "clear.tif", "--dry-run", "--json"]
+    assert "clear_source_days.tif exists" in geocr(*arguments).json["notes"][-1]
+    assert not any("would stop at once" in note for note in geocr(*arguments, "--overwrite").json["notes"])
+
+
 def test_a_composite_is_drawn_and_reported_against_its_target(tmp_path: Path, geocr: Command) -> None:
     page, out = tmp_path / "told.html", tmp_path / "out" / "clear.tif"
     out.parent.mkdir()

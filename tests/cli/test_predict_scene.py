@@ -499,3 +499,62 @@ def test_json_and_errors(geocr: Command, files: Files) -> None:
     done = geocr("predict-scene", files.s1, files.folder / "absent.tif", "--json")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "nofolder/clear.tif"], "the output's folder must exist"),
+        (["-o", "there.tif"], "there.tif exists; add --overwrite"),
+        (["-o", "clear.tif", "--quicklook"], "clear_quicklook.png exists; add --overwrite"),
+        (["-o", "clear.tif", "--report", "clear.pdf"], "a report is a file of this machine that ends in .html"),
+        (["-o", "clear.tif", "--save-mask"], "clear_mask.tif exists; add --overwrite"),
+    ],
+)
+def test_a_dry_run_foresees_what_would_stop_the_run(
+    geocr: Command, files: Files, rgbn_net: Path, monkeypatch: pytest.MonkeyPatch, *, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(files.folder)
+    for name in ("there.tif", "clear_quicklook.png", "clear_mask.tif"):
+        Path(name).touch()
+    before = sorted(Path().rglob("*"))
+    command = files.arguments("--checkpoint", rgbn_net, "--any-level", *arguments, "--dry-run")
+    done = geocr(*command)
+    assert done.code == 0, done.err
+    assert "plan (nothing was computed)" in done.out
+    foreseen = done.err.partition("note: The run itself would stop at once: ")[2]
+    assert said in foreseen.splitlines()[0]
+    assert said in geocr(*command, "--json").json["notes"][-1]
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_dry_run_that_can_begin_foresees_nothing(geocr: Command, files: Files, rgbn_net: Path) -> None:
+    done = geocr(*files.arguments("--checkpoint", rgbn_net, "--any-level", "--dry-run", "--json"))
+    assert not any("would stop" in note for note in done.json["notes"])
+
+
+@pytest.mark.parametrize("out", [".", "..", "", "/", "folder", "clear", "clear.png"])
+def test_an_output_that_is_no_geotiff_is_told_how_it_is_named(
+    geocr: Command, files: Files, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(files.folder)
+    Path("folder").mkdir()
+    done = geocr(*files.arguments("-o", out))
+    assert done.code == 2
+    assert "the output is a GeoTIFF and ends in .tif, got" in done.err
+    cure = done.err.strip().rpartition("write for example -o ")[2]
+    assert cure == {"folder": "folder/clear.tif", "..": "../clear.tif"}.get(out, "clear.tif")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--s1-units", "decibel"], "--s1-units: Input should be 'auto', 'db', "),
+        (["--max-memory", "lots"], "--max-memory: Input should be a size such as 2GiB or 1500MB, got 'lots'"),
+        (["--s2-bands", "B02,B03"], "got 2 names (B02, B03); name all of them, or write a copy with the wanted ones"),
+    ],
+)
+def test_a_wrong_value_is_told_what_is_right(geocr: Command, files: Files, arguments: list[str], said: str) -> None:
+    done = geocr(*files.arguments(*arguments))
+    assert done.code == 2
+    assert said in done.err
