@@ -13,7 +13,8 @@ from geocr.core.types import TileInput
 from geocr.grid.lattice import Lattice
 from geocr.grid.shift import Shift
 from geocr.inference.inputs import SceneTiles
-from geocr.inference.methods import Method, TunableMethod, choose_method
+from geocr.inference.method import Method, TunableMethod
+from geocr.inference.methods import choose_method
 from geocr.inference.plan import CloudSurvey, ScenePlan, plan_scene, survey_clouds
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import as_read_by, open_references

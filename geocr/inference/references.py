@@ -13,7 +13,7 @@ from geocr.core.errors import BandError, CheckpointError, InputError
 from geocr.inference.acquired import acquisition_date
 from geocr.inference.fit import scene_level
 from geocr.inference.inputs import OtherDate
-from geocr.inference.methods import Method
+from geocr.inference.method import Method
 from geocr.io.open import open_scene
 from geocr.io.open_sar import open_sar_on
 from geocr.io.overlay import lay_over

@@ -10,8 +10,10 @@ from datetime import date
 
 from geocr.core.errors import InputError
 from geocr.inference.inputs import MaskReader, OtherDate, SceneTiles
-from geocr.inference.methods import Method, SceneFitMethod, TemporalMethod
+from geocr.inference.method import Method
 from geocr.inference.references import AUTO_DAYS
+from geocr.inference.scenefit_method import SceneFitMethod
+from geocr.inference.temporal_method import TemporalMethod
 from geocr.io.scene import Scene
 
 

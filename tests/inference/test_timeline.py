@@ -17,8 +17,8 @@ from geocr.core.errors import BandError
 from geocr.core.types import DatedTile, TileInput, Window
 from geocr.grid.spec import TileSpec
 from geocr.inference.inputs import SceneTiles
-from geocr.inference.methods import OwnMethod
 from geocr.inference.neural import NeuralReconstructor
+from geocr.inference.own_method import OwnMethod
 from geocr.inference.plan import plan_scene
 from geocr.inference.prepare import prepare_scene
 from geocr.inference.reconstructor import Reconstructor

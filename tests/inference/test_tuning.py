@@ -17,7 +17,7 @@ from geocr.config import PredictConfig
 from geocr.core.errors import InputError
 from geocr.core.types import Reconstruction, TileInput, Window
 from geocr.inference import prepare, tuning
-from geocr.inference.methods import CheckpointMethod
+from geocr.inference.checkpoint_method import CheckpointMethod
 from geocr.inference.parts import Manifest, remembered_tuning
 from geocr.inference.run import plan_run, predict_scene
 from geocr.inference.tuning import DEFAULT_TUNING, TUNE_FROM_TILES, Bench, Trial, Tuning, Wishes, tune, within_tolerance

@@ -16,9 +16,9 @@ from geocr.core.errors import ReconstructionError
 from geocr.core.types import FloatArray, Reconstruction, TileInput, Window
 from geocr.grid.spec import TileSpec
 from geocr.inference.engine import stream_rows
-from geocr.inference.methods import TemporalMethod
 from geocr.inference.plan import plan_scene
 from geocr.inference.products import DAYS_NODATA, Provenance
+from geocr.inference.temporal_method import TemporalMethod
 from geocr.io.open import open_scene
 from geocr.scenefit import SCENEFIT_TILE
 from geocr.temporal import DateFill, fill_tile, fit_dates
