@@ -1,26 +1,22 @@
 """Another date of the same place, laid over a scene's grid: any CRS, resolution and extent, warped window by window.
 
-Bilinear, in the file's own numbers as float32, each band by itself: nodata has no weight and does not spread. As with Sentinel-1, the
-tolerance of coordinates and the width of the kernel are fixed, so that a pixel does not depend on the window it is read in.
+Bilinear, in the file's own numbers as float32, each band by itself (`geocr.io.bilinear`).
 """
 
 from copy import copy
 from dataclasses import replace
-from math import ceil
 from typing import Any
 
 import numpy as np
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import array_bounds
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
 from geocr.core.errors import BandError, GeoreferenceError
+from geocr.io.bilinear import warp_bilinear
 from geocr.io.grid import SceneGrid
 from geocr.io.raster import RasterReader
-from geocr.io.sar import WARP_TOLERANCE_PX, kernel_scale
 from geocr.io.scene import Scene
 
 
@@ -50,23 +46,7 @@ class OverlayReader(RasterReader):
 
     def _open(self) -> DatasetReader:
         source = copy(self.source).handle  # a handle of its own: after damage it is opened anew
-        scale_y, scale_x = kernel_scale(source, self.grid)
-        return WarpedVRT(
-            source,
-            crs=self.grid.crs,
-            transform=self.grid.transform,
-            height=self.grid.shape[0],
-            width=self.grid.shape[1],
-            resampling=Resampling.bilinear,
-            src_nodata=self.nodata,
-            nodata=np.nan,
-            dtype="float32",
-            tolerance=WARP_TOLERANCE_PX,
-            XSCALE=scale_x,
-            YSCALE=scale_y,
-            SOURCE_EXTRA=ceil(1 / min(scale_y, scale_x)) + 1,
-            UNIFIED_SRC_NODATA="NO",
-        )
+        return warp_bilinear(source, self.grid, nodata=self.nodata, bands_apart=True)
 
 
 def lay_over(other: Scene, target: Scene, name: str) -> Scene:
