@@ -1,7 +1,9 @@
 """Runs of all dates of a stack, and which Sentinel-1 goes with which date."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from geocr.accessor.run import ArrayRun, DatedImages
 from geocr.accessor.stack import ImageStack, mask_stack, sar_stack
 from geocr.accessor.staging import StagedImage, StagingFolder
+from geocr.accessor.wording import about
 from geocr.config import PredictConfig
 from geocr.core.errors import InputError
 from geocr.inference.plan import BAND_ROWS
@@ -18,7 +21,7 @@ from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import AUTO_DAYS
 from geocr.inference.run import usable_cores
 
-SarInput: TypeAlias = xr.DataArray | xr.Dataset | str | None
+SarInput: TypeAlias = xr.DataArray | xr.Dataset | str | os.PathLike[str] | None
 MaskInput: TypeAlias = xr.DataArray | str | None
 ACQUIRED_TAGS = ("product_start_time", "datatake_1_datatake_sensing_start", "datetime", "tifftag_datetime")
 """Tags that tell the day of a scene, in lower case."""
@@ -51,19 +54,20 @@ class Wishes:
         Raises:
             InputError: When a setting is unknown or has a value that is not allowed.
         """
-        arrays = {name: mask_stack(value) for name, value in settings.items() if isinstance(value, xr.DataArray | xr.Dataset)}
+        arrays = dict(_mask_arrays(settings))
         misplaced = sorted(set(arrays) - {"cloud_mask", "scl"})
         if misplaced:
             raise InputError(f"of the settings, cloud_mask and scl may be arrays, got one as {', '.join(misplaced)}")
         plain = {name: value for name, value in settings.items() if name not in arrays and value is not None}
         plain |= dict.fromkeys(arrays, "array")
         if "s2_bands" in plain:
-            plain["s2_bands"] = tuple(plain["s2_bands"])
+            given_bands = plain["s2_bands"]
+            plain["s2_bands"] = tuple(given_bands.split(",") if isinstance(given_bands, str) else given_bands)
         given = {} if config is None else config.model_dump(exclude_unset=True)
         try:
             made = PredictConfig(**{**given, **plain})
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            found = "; ".join(map(_mistake, error.errors()))
             raise InputError(f"settings must be those of geocr.PredictConfig, with the values it allows; {found}") from error
         refused = [name for name in _OF_FILES if getattr(made, name)]
         if refused:
@@ -75,6 +79,42 @@ class Wishes:
         if not stack.variables or self.config.s2_bands is None:
             return self
         return replace(self, config=self.config.model_copy(update={"s2_bands": None}))
+
+
+def _mask_arrays(settings: Mapping[str, Any]) -> Iterator[tuple[str, ImageStack]]:
+    """Those settings that are arrays."""
+    for name, value in settings.items():
+        if isinstance(value, np.ndarray):
+            raise InputError(
+                f"{name} lies on the scene by its coordinates, and an array of NumPy has none; give a path or a DataArray, for example "
+                f"{name}=xr.DataArray(values, coords={{'y': s2.y, 'x': s2.x}}).rio.write_crs(s2.rio.crs)"
+            )
+        if isinstance(value, xr.DataArray | xr.Dataset):
+            with about(name):
+                yield name, mask_stack(value)
+
+
+def _mistake(item: Mapping[str, Any]) -> str:
+    """What is wrong with a setting, in a sentence."""
+    if not item["loc"]:
+        return str(item["msg"]).removeprefix("Value error, ")
+    name = str(item["loc"][0])
+    if item["type"] == "extra_forbidden":
+        near = get_close_matches(name, PredictConfig.model_fields, 1)
+        return f"there is none called {name}" + (f", did you mean {near[0]}?" if near else "")
+    return f"{name}: {item['msg']}, got {item['input']!r}"
+
+
+def _sar_given(s1: SarInput) -> ImageStack | str | None:
+    if s1 is None or isinstance(s1, str | os.PathLike):
+        return None if s1 is None else os.fspath(s1)
+    if not isinstance(s1, xr.DataArray | xr.Dataset):
+        raise InputError(
+            f"s1 is a DataArray, a Dataset or a path, or None to go on without, got {type(s1).__name__}; "
+            f"an array of pixels needs coordinates and a CRS to lie on the scene: xr.DataArray(...).rio.write_crs('EPSG:...')"
+        )
+    with about("s1"):
+        return sar_stack(s1)
 
 
 def runs_of(optical: ImageStack, s1: SarInput, wishes: Wishes, *, other_dates: bool = False) -> list[ArrayRun]:
@@ -89,7 +129,7 @@ def runs_of(optical: ImageStack, s1: SarInput, wishes: Wishes, *, other_dates: b
     Raises:
         InputError: When images cannot be told to belong to dates.
     """
-    sar = s1 if s1 is None or isinstance(s1, str) else sar_stack(s1)
+    sar = _sar_given(s1)
     bands = -(-optical.grid.shape[0] // BAND_ROWS)
     shared = StagingFolder() if other_dates else None
     if other_dates:

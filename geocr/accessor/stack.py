@@ -117,6 +117,16 @@ def optical_stack(obj: XarrayObject, *, bands: Sequence[str] | None = None, noda
     found = [s2_band(name) if name else None for name in stack.names]
     if all(found):
         return replace(stack, names=tuple(found))
+    if bands is not None and len(bands) != len(found):
+        raise BandError(
+            f"s2_bands must name every band of the array in its order: it has {len(found)}, got {len(bands)} names ({', '.join(bands)}); "
+            f"name all of them, or choose bands first, for example with .isel(band=[1, 2, 3])"
+        )
+    if any(name and s1_band(name) for name in stack.names):
+        raise BandError(
+            f"Sentinel-2 is what clouds are removed of, and this is Sentinel-1 (bands called {', '.join(map(str, stack.names))}); "
+            f"turn them round: s2.geocr.remove_clouds(s1)"
+        )
     if len(found) not in (len(L1C_BANDS), len(L2A_BANDS)) and bands is None:
         raise BandError(
             f"Sentinel-2 bands must be named by the labels along the band dimension or by `long_name`, or be the 13 of L1C or the 12 of L2A; got "

@@ -36,13 +36,16 @@ _CHOICES = frozenset(
 """Words that are values of options wherever they follow one."""
 _SPOKEN = re.compile(r"`[^`]*`|geocr (?:predict|data|train|import|synthesize)[^;]*")
 """Commands that are quoted: they are to be typed as they stand."""
+_STAGED = re.compile(r"[^\s'\"]*geocr-array-[0-9a-f]{32}/(\w+?)_\d{4,}\.tif")
+"""Where arrays lie while a run reads them."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def in_python(text: str) -> str:
-    """A sentence with arguments where it has options: `give --scl FILE` becomes `give scl=FILE`."""
+    """A sentence with arguments where it has options: `give --scl FILE` becomes `give scl=FILE`; arrays stand for the files they were staged as."""
+    text = _STAGED.sub(lambda found: f"the array {found.group(1)}", text)
     pieces, at = [], 0
     for command in _SPOKEN.finditer(text):
         pieces += [_arguments(text[at : command.start()]), command.group()]
@@ -94,6 +97,16 @@ def python_words() -> Iterator[None]:
         yield
     except GeocrError as error:
         error.args = tuple(in_python(part) if isinstance(part, str) else part for part in error.args)
+        raise
+
+
+@contextmanager
+def about(argument: str) -> Iterator[None]:
+    """Errors that leave the block name the argument that they are about: several may be wrong in the same way."""
+    try:
+        yield
+    except GeocrError as error:
+        error.args = (f"{argument}: {error}",)
         raise
 
 

@@ -11,6 +11,7 @@ import rasterio
 
 from geocr.clouds.selection import mask_files
 from geocr.config import PredictConfig
+from geocr.core.errors import InputError
 from geocr.core.html import facts_table
 from geocr.core.memory import release_freed_memory, share_one_heap
 from geocr.inference.item import write_item
@@ -86,8 +87,8 @@ def plan_run(
 
 
 def predict_scene(
-    s1: str | None,
-    s2: str,
+    s1: str | os.PathLike[str] | None,
+    s2: str | os.PathLike[str],
     out: str | Path | None = None,
     *,
     config: PredictConfig | None = None,
@@ -131,7 +132,8 @@ def predict_scene(
     """
     began = time.monotonic()
     share_one_heap()
-    config = config or PredictConfig()
+    s1, s2 = None if s1 is None else os.fspath(s1), os.fspath(s2)
+    config = require_config(config)
     progress = progress or Silent()
     paths = place_outputs(out, s2, scratch=Path(scratch) if scratch is not None else None)
     wanted = files_wanted(paths, config, stac=stac)
@@ -172,6 +174,17 @@ def predict_scene(
         source_days=paths.published(paths.source_days) if "source_days" in specs else None,
         summary=summary,
     )
+
+
+def require_config(config: PredictConfig | None) -> PredictConfig:
+    """The settings, or the defaults for None.
+
+    Raises:
+        InputError: When it is something else, such as a dict.
+    """
+    if config is not None and not isinstance(config, PredictConfig):
+        raise InputError(f"config is a geocr.PredictConfig, got {type(config).__name__}; write geocr.PredictConfig(uncertainty=True)")
+    return config or PredictConfig()
 
 
 def files_wanted(paths: OutputPaths, config: PredictConfig, *, stac: bool = True) -> list[Path]:

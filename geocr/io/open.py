@@ -1,5 +1,7 @@
 """`open_scene`: from two paths to one aligned scene, with every decision said aloud."""
 
+import os
+
 from geocr.io.damage import OnError
 from geocr.io.facts import SarFacts
 from geocr.io.open_optical import open_optical
@@ -15,8 +17,8 @@ from geocr.radiometry.sar import SarUnits
 
 
 def open_scene(
-    s2: str,
-    s1: str | None = None,
+    s2: str | os.PathLike[str],
+    s1: str | os.PathLike[str] | None = None,
     *,
     s2_bands: tuple[str, ...] | None = None,
     s2_scale: float | None = None,
@@ -51,7 +53,7 @@ def open_scene(
         UnitsError: When units cannot be told.
     """
     opened = open_optical(
-        absolute_path(s2),
+        absolute_path(os.fspath(s2)),
         bands=s2_bands,
         scale=s2_scale,
         offset=s2_offset,
@@ -65,7 +67,7 @@ def open_scene(
     sar_facts = SarFacts()
     if s1 is not None:
         taken = opened.facts.acquired or acquisition_time(opened.reader.path, opened.reader.handle.tags())
-        radar = open_sar_on(s1, grid, sar or SarOptions(units=s1_units), optical_time=taken, on_error=on_error)
+        radar = open_sar_on(os.fspath(s1), grid, sar or SarOptions(units=s1_units), optical_time=taken, on_error=on_error)
         reader, sar_bands, sar_facts = radar.reader, radar.bands, radar.facts
         notes.extend(radar.notes)
     return Scene(

@@ -82,6 +82,11 @@ def image(bands: tuple[str, ...] = ("B02", "B03", "B04", "B08"), **more: Any) ->
     return made.rio.write_crs("EPSG:32633")
 
 
+def test_staged_files_are_called_by_what_they_are() -> None:
+    said = f"99% of a sample of /tmp/geocr-array-{'0f' * 16}/s1_0000.tif is negative; /tmp/geocr-array-{'0f' * 16}/cloud_mask_0012.tif"
+    assert in_python(said) == "99% of a sample of the array s1 is negative; the array cloud_mask"
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -92,7 +97,18 @@ def image(bands: tuple[str, ...] = ("B02", "B03", "B04", "B08"), **more: Any) ->
         (lambda s2: s2.geocr.remove_clouds(None, mode="full"), 'mode="full" rewrites every pixel'),
         (lambda s2: s2.geocr.remove_clouds(None, tile_px=64), "tile_px, overlap_px, batch, precision and compiled"),
         (lambda s2: s2.geocr.plan(None, mask_buffer_m=1.0, mask_buffer_px=1), "got mask_buffer_px=1 and mask_buffer_m=1.0"),
-        (lambda s2: s2.geocr.plan(None, s1_units="decibel"), "s1_units"),
+        (lambda s2: s2.geocr.plan(None, s1_units="decibel"), "s1_units: Input should be 'db', 'power', 'amplitude' or 'display', got 'decibel'"),
+        (lambda s2: s2.geocr.plan(None, uncertanty=True), "there is none called uncertanty, did you mean uncertainty?"),
+        (lambda s2: s2.geocr.plan(s2.values), "s1 is a DataArray, a Dataset or a path, or None to go on without, got ndarray"),
+        (lambda s2: s2.geocr.plan(s2.drop_vars("spatial_ref")), "s1: a scene must have a CRS, got none"),
+        (lambda s2: s2.geocr.plan(Path("nothing.tif")), "there is nothing at"),
+        (lambda s2: s2.geocr.cloud_mask(s2[0].values > 0), "cloud_mask lies on the scene by its coordinates, and an array of NumPy has none"),
+        (lambda s2: s2.geocr.cloud_mask(s2), "cloud_mask: a mask has one band, got 4"),
+        (lambda s2: s2.drop_vars("band").geocr.cloud_mask(s2_bands=("B02", "B03")), "it has 4, got 2 names (B02, B03)"),
+        (lambda s2: s2[:2].assign_coords(band=["VV", "VH"]).geocr.remove_clouds(s2), "this is Sentinel-1 (bands called VV, VH)"),
+        (lambda s2: geocr.predict_scene(None, "s2.tif", config={"seed": 1}), "config is a geocr.PredictConfig, got dict"),
+        (lambda s2: geocr.predict_scene(Path("s1.tif"), Path("s2.tif"), "clear.tif"), "there is nothing at"),
+        (lambda s2: geocr.open_scene(Path("s2.tif")), "there is nothing at"),
         (lambda s2: s2.geocr.plan(s2.assign_coords(x=s2.x + 1e6).isel(band=[0])), "s1=None"),
     ],
 )  # fmt: skip
@@ -101,6 +117,15 @@ def test_the_accessor_speaks_of_arguments(make: Any, said: str) -> None:
         make(image())
     assert said in str(caught.value)
     assert not OPTION.search(str(caught.value))
+
+
+def test_bands_may_be_named_in_one_string_and_paths_be_paths(tmp_path: Path) -> None:
+    s2 = image()
+    (0 * s2[0]).rio.to_raster(tmp_path / "mask.tif")
+    plain = s2.drop_vars("band").geocr.plan(None, s2_bands="B02,B03,B04,B08", cloud_mask=str(tmp_path / "mask.tif"))
+    assert plain.scenes[0]["optical_bands"] == ["B02", "B03", "B04", "B08"]
+    s2[:2].astype("float32").rio.to_raster(tmp_path / "s1.tif")
+    assert s2.geocr.plan(tmp_path / "s1.tif", s1_units="power").scenes[0]["sar_bands"] == ["VV", "VH"]
 
 
 def test_notes_speak_of_arguments(tmp_path: Path) -> None:
