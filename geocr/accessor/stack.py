@@ -115,13 +115,13 @@ def optical_stack(obj: XarrayObject, *, bands: Sequence[str] | None = None, noda
         return _of_dataset(obj, s2_band, "Sentinel-2 bands (B02 ... B12)", chosen=bands, nodata=nodata)
     stack = _of_array(obj, nodata)
     found = [s2_band(name) if name else None for name in stack.names]
-    if all(found):
-        return replace(stack, names=tuple(found))
     if bands is not None and len(bands) != len(found):
         raise BandError(
             f"s2_bands must name every band of the array in its order: it has {len(found)}, got {len(bands)} names ({', '.join(bands)}); "
             f"name all of them, or choose bands first, for example with .isel(band=[1, 2, 3])"
         )
+    if all(found):
+        return replace(stack, names=tuple(found))
     if any(name and s1_band(name) for name in stack.names):
         raise BandError(
             f"Sentinel-2 is what clouds are removed of, and this is Sentinel-1 (bands called {', '.join(map(str, stack.names))}); "

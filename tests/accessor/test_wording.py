@@ -105,6 +105,7 @@ def test_staged_files_are_called_by_what_they_are() -> None:
         (lambda s2: s2.geocr.cloud_mask(s2[0].values > 0), "cloud_mask lies on the scene by its coordinates, and an array of NumPy has none"),
         (lambda s2: s2.geocr.cloud_mask(s2), "cloud_mask: a mask has one band, got 4"),
         (lambda s2: s2.drop_vars("band").geocr.cloud_mask(s2_bands=("B02", "B03")), "it has 4, got 2 names (B02, B03)"),
+        (lambda s2: s2.geocr.cloud_mask(s2_bands=("B02", "B03")), "or choose bands first, for example with .isel(band=[1, 2, 3])"),
         (lambda s2: s2[:2].assign_coords(band=["VV", "VH"]).geocr.remove_clouds(s2), "this is Sentinel-1 (bands called VV, VH)"),
         (lambda s2: geocr.predict_scene(None, "s2.tif", config={"seed": 1}), "config is a geocr.PredictConfig, got dict"),
         (lambda s2: geocr.predict_scene(Path("s1.tif"), Path("s2.tif"), "clear.tif"), "there is nothing at"),
