@@ -1,5 +1,6 @@
 """`ds.geocr`, the accessor: every method one call downward."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from geocr.accessor.series import MaskInput, SarInput, Wishes, runs_of
 from geocr.accessor.stack import ImageStack, optical_stack
 from geocr.accessor.wording import speaks_python
 from geocr.config import PredictConfig
+from geocr.core.errors import InputError
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import borrows
 
@@ -231,4 +233,9 @@ def _asked(array: xr.DataArray, stack: ImageStack) -> xr.DataArray:
 
 
 def _path(path: str | Path | None) -> str | None:
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"the second argument, checkpoint, is the path of a trained model, got {type(path).__name__}; settings are keywords: "
+            f"seed=1, or config=geocr.PredictConfig(seed=1)"
+        )
     return None if path is None else str(path)

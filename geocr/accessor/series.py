@@ -19,7 +19,7 @@ from geocr.core.errors import InputError
 from geocr.inference.plan import BAND_ROWS
 from geocr.inference.reconstructor import Reconstructor
 from geocr.inference.references import AUTO_DAYS
-from geocr.inference.run import usable_cores
+from geocr.inference.run import require_config, usable_cores
 
 SarInput: TypeAlias = xr.DataArray | xr.Dataset | str | os.PathLike[str] | None
 MaskInput: TypeAlias = xr.DataArray | str | None
@@ -63,7 +63,7 @@ class Wishes:
         if "s2_bands" in plain:
             given_bands = plain["s2_bands"]
             plain["s2_bands"] = tuple(given_bands.split(",") if isinstance(given_bands, str) else given_bands)
-        given = {} if config is None else config.model_dump(exclude_unset=True)
+        given = require_config(config).model_dump(exclude_unset=True)
         try:
             made = PredictConfig(**{**given, **plain})
         except ValidationError as error:

@@ -109,6 +109,8 @@ def test_staged_files_are_called_by_what_they_are() -> None:
         (lambda s2: s2[:2].assign_coords(band=["VV", "VH"]).geocr.remove_clouds(s2), "this is Sentinel-1 (bands called VV, VH)"),
         (lambda s2: geocr.predict_scene(None, "s2.tif", config={"seed": 1}), "config is a geocr.PredictConfig, got dict"),
         (lambda s2: geocr.predict_scene(Path("s1.tif"), Path("s2.tif"), "clear.tif"), "there is nothing at"),
+        (lambda s2: s2.geocr.plan(None, config={"seed": 1}), "config is a geocr.PredictConfig, got dict"),
+        (lambda s2: s2.geocr.remove_clouds(None, geocr.PredictConfig()), "the path of a trained model, got PredictConfig; settings are keywords"),
         (lambda s2: geocr.open_scene(Path("s2.tif")), "there is nothing at"),
         (lambda s2: s2.geocr.plan(s2.assign_coords(x=s2.x + 1e6).isel(band=[0])), "s1=None"),
     ],
