@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    pairs: Annotated[str, typer.Argument(help="PAIRS.csv or .json of geocr search, or another list whose s1 and s2 are STAC items.")],
+    pairs: Annotated[
+        str, typer.Argument(metavar="PAIRS", help="A .csv or .json of geocr search, or another list whose s1 and s2 are STAC items.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for files, items and the new list, pairs.csv.")],
     bbox: Annotated[str | None, typer.Option(help="W,S,E,N in degrees: only this window. (default: whole images)")] = None,
     aoi: Annotated[str | None, typer.Option(help="Polygons instead of a box: GeoJSON, GeoPackage or other FILE, or WKT.")] = None,

@@ -16,7 +16,8 @@ def command(
     pairs: Annotated[
         str,
         typer.Argument(
-            help="PAIRS.csv with columns s1,s2[,out][,references]; a quoted pattern of S2 files; or a STAC item collection .json."
+            metavar="PAIRS",
+            help="A .csv with columns s1,s2[,out][,references]; a quoted pattern of S2 files; or a STAC item collection .json.",
         ),
     ],
     out: Annotated[
@@ -80,12 +81,15 @@ def command(
       geocr predict-batch pairs.csv --scheduler tcp://scheduler:8786 -o s3://bucket/clear
     """
     from geocr.inference.batch import run_batch
-    from geocr.inference.pairs import read_pairs
+    from geocr.inference.pairs import missing_inputs, read_pairs
 
     scenes = read_pairs(pairs, folder=out, no_s1=no_s1)
     config = options.config_of(ctx.params)
     if dry_run:
-        _print_list([(pair.s1 or "-", pair.s2, str(pair.out), pair.references) for pair in scenes], as_json=as_json)
+        missing = missing_inputs(scenes)
+        _print_list([(pair.s1 or "-", pair.s2, str(pair.out), pair.references) for pair in scenes], missing, as_json=as_json)
+        if missing:
+            raise typer.Exit(2)
         return
     with Display(quiet=quiet or as_json) as display:
         display.stage("scenes", len(scenes))
@@ -102,12 +106,14 @@ def command(
         raise typer.Exit(2)
 
 
-def _print_list(rows: list[tuple[str, str, str, tuple[str, ...]]], *, as_json: bool) -> None:
+def _print_list(rows: list[tuple[str, str, str, tuple[str, ...]]], missing: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
-        print_json({"scenes": [dict(zip(("s1", "s2", "out", "references"), row, strict=True)) for row in rows]})
+        print_json({"scenes": [dict(zip(("s1", "s2", "out", "references"), row, strict=True)) for row in rows], "missing": list(missing)})
         return
     for s1, s2, out, references in rows:
         typer.echo(f"{s1}  {s2}  ->  {out}" + (f"  (references: {'; '.join(references)})" if references else ""))
+    for path in missing:
+        print_error(f"scenes of a batch need their inputs; there is nothing at {path}; mend the list, or the other scenes alone are made")
 
 
 def _print_table(statuses: "list[SceneStatus]", *, as_json: bool, quiet: bool) -> None:

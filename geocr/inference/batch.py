@@ -173,6 +173,8 @@ def process_pair(pair: ScenePair, how: _How, *, threads: int | None) -> SceneSta
     config = pair.settings(how.config)
     if not how.overwrite and _is_done(pair, config):
         return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="kept", seconds=0.0)
+    if not how.overwrite and (stands := _made_otherwise(pair, config)):
+        return SceneStatus(s2=pair.s2, out=str(pair.out), outcome="failed", seconds=0.0, error=stands)
     began = time.monotonic()
     try:
         if isinstance(pair.out, Path):
@@ -218,6 +220,24 @@ def _since(began: float) -> float:
 
 def _is_done(pair: ScenePair, config: PredictConfig) -> bool:
     """Whether an earlier batch made this scene with the same settings."""
+    return _made_with(pair) == _settings(config)
+
+
+def _made_otherwise(pair: ScenePair, config: PredictConfig) -> str | None:
+    """Why a scene that an earlier batch made with other settings is left alone, its status too: that batch goes on from it."""
+    made = _made_with(pair)
+    if made is None:
+        return None
+    wanted = _settings(config)
+    other = [name for name in wanted if name not in made or made[name] != wanted[name]]
+    return (
+        f"outputs are never overwritten unasked, and an earlier batch made {pair.out} with other settings ({', '.join(other) or 'of another version'});"
+        " add --overwrite to make it again, or choose another folder with -o"
+    )
+
+
+def _made_with(pair: ScenePair) -> dict[str, Any] | None:
+    """Settings with which an earlier batch made this scene; None where none did, or its result is gone."""
     place = status_place(pair)
     try:
         if isinstance(place, str):
@@ -226,9 +246,10 @@ def _is_done(pair: ScenePair, config: PredictConfig) -> bool:
         else:
             text, there = place.read_bytes(), Path(pair.out).exists()
         status = json.loads(text or b"")
-        return there and status["outcome"] in ("done", "kept") and bool(status["config"] == _settings(config))
+        config = status["config"]
+        return config if there and status["outcome"] in ("done", "kept") and isinstance(config, dict) else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _write_status(pair: ScenePair, status: SceneStatus, config: PredictConfig) -> None:

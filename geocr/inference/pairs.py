@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geocr.config import PredictConfig
-from geocr.core.errors import InputError, RasterNotFoundError
+from geocr.core.errors import InputError, OutputWriteError, RasterNotFoundError
 from geocr.inference.outputs import as_place, default_output
 from geocr.io.remote import is_object
 
@@ -48,8 +48,11 @@ def read_pairs(source: str, *, folder: Path | str | None, no_s1: bool) -> tuple[
 
     Raises:
         InputError: When the list is malformed, empty, or two scenes have the same output.
+        OutputWriteError: When there is a file where the folder should be.
         RasterNotFoundError: When there is no such list, or a scene of a pattern has no partner.
     """
+    if folder is not None and not is_object(folder) and Path(folder).exists() and not Path(folder).is_dir():
+        raise OutputWriteError(f"results of a batch go into a folder, and {folder} is a file; choose another with -o")
     if source.endswith(".csv"):
         rows = _from_csv(Path(source))
     elif source.endswith(".json"):
@@ -61,6 +64,13 @@ def read_pairs(source: str, *, folder: Path | str | None, no_s1: bool) -> tuple[
         raise InputError(f"a batch needs at least one scene, and {source} names none")
     _refuse_doubles(pairs)
     return pairs
+
+
+def missing_inputs(pairs: Iterable[ScenePair]) -> tuple[str, ...]:
+    """Local files and folders that pairs name and that are not there, each once; what GDAL or a server would have to answer for is left out."""
+    named = (part for pair in pairs for part in (*(pair.s1 or "").split(","), pair.s2))
+    local = (part for part in named if part and ":" not in part and not part.startswith(("/vsi", "<")))
+    return tuple(dict.fromkeys(part for part in local if not Path(part).exists()))
 
 
 def _pair(row: dict[str, str], folder: Path | str | None, *, no_s1: bool, source: str) -> ScenePair:
@@ -80,7 +90,7 @@ def _refuse_doubles(pairs: Iterable[ScenePair]) -> None:
         place = pair.out if isinstance(pair.out, str) else pair.out.absolute()
         if place in seen:
             raise InputError(
-                f"each scene of a batch needs an output of its own; {seen[place]} and {pair.s2} both give {pair.out}; add a column `out`"
+                f"each scene of a batch needs an output of its own; {seen[place]} and {pair.s2} both give {pair.out}; name another in the column `out`"
             )
         seen[place] = pair.s2
 
@@ -129,9 +139,13 @@ def _from_stac(path: Path) -> list[dict[str, str]]:
         content = json.loads(_read_text(path))
         features = content["features"]
         return [_from_item(item, path) for item in features]
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise InputError(
-            f"a batch's JSON file is a STAC item collection whose items have assets s1 and s2; {path} is not ({error!r})"
+            f"a batch's JSON file is a STAC item collection whose items have assets s1 and s2; {path} lacks {error}; geocr search writes such files"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"a batch's JSON file is a STAC item collection whose items have assets s1 and s2; {path} is not: {error}"
         ) from error
 
 
@@ -149,6 +163,11 @@ def _from_pattern(pattern: str, *, no_s1: bool) -> list[dict[str, str]]:
     if not found:
         raise RasterNotFoundError(
             f"a pattern names Sentinel-2 files that exist; nothing matches {pattern} (quote it, so that the shell leaves it alone)"
+        )
+    folder = next((path for path in found if Path(path).is_dir() and not Path(path).name.upper().endswith(".SAFE")), None)
+    if folder is not None:
+        raise InputError(
+            f"a pattern names Sentinel-2 files; {folder} is a folder; give for example '{Path(folder) / '*_s2.tif'}', quoted, or a CSV list"
         )
     if no_s1:
         return [{"s2": path} for path in found]

@@ -11,9 +11,9 @@ import pytest
 import rasterio
 
 from geocr.config import PredictConfig
-from geocr.core.errors import InputError, RasterNotFoundError
+from geocr.core.errors import InputError, OutputWriteError, RasterNotFoundError
 from geocr.inference.batch import SceneStatus, run_batch, status_place
-from geocr.inference.pairs import ScenePair, read_pairs
+from geocr.inference.pairs import ScenePair, missing_inputs, read_pairs
 from tests.scenes import write_raster
 
 
@@ -66,7 +66,9 @@ def test_a_stac_item_collection_names_pairs(tmp_path: Path) -> None:
         ("pairs.csv", "s1,s2\n,b.tif\n", "needs s1 and s2"),
         ("pairs.csv", "s1,s2\na.tif,b.tif\nc.tif,b.tif\n", "output of its own"),
         ("items.json", "{", "STAC item collection"),
-        ("items.json", '{"features": [{}]}', "STAC item collection"),
+        ("items.json", '{"features": [{}]}', "STAC item collection .* lacks 'assets'"),
+        ("items.json", "{}", "STAC item collection .* lacks 'features'"),
+        ("pairs.csv", "s1,s2,out\na.tif,b.tif,x.tif\nc.tif,d.tif,x.tif\n", "name another in the column `out`"),
     ],
 )
 def test_a_bad_list_says_what_is_wrong(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -134,6 +136,39 @@ def test_more_memory_does_not_make_scenes_again(tmp_path: Path) -> None:
     assert [status.outcome for status in run_batch(pairs, config)] == ["failed"]  # no status: the result may be anybody's
 
 
+def test_other_settings_leave_a_scene_and_its_status_alone(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    pairs = read_pairs(str(tmp_path / "a_s2.tif"), folder=tmp_path / "out", no_s1=False)
+    config = clear(tmp_path)
+    assert run_batch(pairs, config)[0].outcome == "done"
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (status,) = run_batch(pairs, config.model_copy(update={"uncertainty": True}))
+    assert status.outcome == "failed"
+    assert "with other settings (uncertainty); add --overwrite" in (status.error or "")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert run_batch(pairs, config)[0].outcome == "kept"  # the first batch goes on as if the other had not been tried
+    (again,) = run_batch(pairs, config.model_copy(update={"uncertainty": True}), overwrite=True)
+    assert again.outcome == "done"
+    assert (tmp_path / "out" / "a_s2_cloudfree_std.tif").exists()
+
+
+def test_a_folder_is_no_scene_and_a_file_no_folder(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    for source in (".", str(tmp_path), f"{tmp_path}/"):
+        with pytest.raises(InputError, match=r"is a folder; give for example"):
+            read_pairs(source, folder=None, no_s1=False)
+    with pytest.raises(OutputWriteError, match=r"a_s1\.tif is a file; choose another with -o"):
+        read_pairs(str(tmp_path / "a_s2.tif"), folder=tmp_path / "a_s1.tif", no_s1=False)
+
+
+def test_missing_inputs_of_a_list_are_named_once(tmp_path: Path) -> None:
+    s1, s2 = make_pair(tmp_path, "a")
+    here = ScenePair(s1=f"{s1},{tmp_path}/gone_s1.tif", s2=str(s2), out=tmp_path / "a.tif")
+    gone = ScenePair(s1=f"{tmp_path}/gone_s1.tif", s2=f"{tmp_path}/gone_s2.tif", out=tmp_path / "b.tif")
+    elsewhere = ScenePair(s1="s3://bucket/s1.tif", s2="/vsizip/a.zip/s2.tif", out=tmp_path / "c.tif")
+    assert missing_inputs([here, gone, elsewhere]) == (f"{tmp_path}/gone_s1.tif", f"{tmp_path}/gone_s2.tif")
+
+
 def test_a_list_names_other_dates(tmp_path: Path) -> None:
     make_pair(tmp_path, "a")
     named = "S2_20240503.tif; S2_20240501.tif,S1_20240502.tif"
@@ -159,7 +194,7 @@ def test_other_references_make_a_scene_again(tmp_path: Path) -> None:
     config = clear(tmp_path)
     assert [run_batch([pair], config)[0].outcome for _ in range(2)] == ["done", "kept"]
     (status,) = run_batch([replace(pair, references=())], config)
-    assert (status.outcome, "exists" in (status.error or "")) == ("failed", True)
+    assert (status.outcome, "other settings (references)" in (status.error or "")) == ("failed", True)
 
 
 def die(pair: ScenePair, *_: object, **__: object) -> SceneStatus:
