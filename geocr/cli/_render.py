@@ -118,12 +118,12 @@ class Display:
             self._bar.advance(self._task, steps)
 
 
-def print_facts(title: str, facts: list[tuple[str, str]]) -> None:
-    """A titled two-column list on standard output."""
+def print_facts(title: str, facts: list[tuple[str, str]], *, err: bool = False) -> None:
+    """A titled two-column list on standard output, or on standard error."""
     width = max(len(name) for name, _ in facts)
-    typer.secho(title, bold=True)
+    typer.secho(title, bold=True, err=err)
     for name, value in facts:
-        typer.echo(f"  {name:<{width}}  {value}")
+        typer.echo(f"  {name:<{width}}  {value}", err=err)
 
 
 def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:

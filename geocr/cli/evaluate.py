@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(
     context: typer.Context,
     data: Annotated[str, typer.Option(metavar="NAME=PATH", help="Data set and its folder, for example sen12mscr=SEN12MSCR.")],
-    checkpoints: Annotated[list[Path] | None, typer.Argument(metavar="[CKPT]...", help="Trained models (.safetensors).")] = None,
+    checkpoints: Annotated[list[Path] | None, typer.Argument(metavar="CKPT...", help="Trained models (.safetensors).")] = None,
     split: Annotated[str, typer.Option(help="train, val or test; all for every sample.")] = "test",
     settings: SetOptions = None,
     cloud_mask: Annotated[

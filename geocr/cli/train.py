@@ -19,7 +19,7 @@ STOPPED = 130
 
 def command(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; geocr train --recipe NAME --dry-run prints some.")
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="Settings; those that --dry-run prints, for example.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Settings of a published method, by name.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME=PATH", help="Data set and its folder; geocr data list shows the names.")] = None,
@@ -51,6 +51,8 @@ def command(
       geocr train
 
       geocr train --recipe sscr --data sen12mscr=SEN12MSCR --set optimizer.lr=5e-4
+
+      geocr train --recipe uncrtaints_mono --data synthetic=. --dry-run > settings.yaml
 
       geocr train --s1 'S1/*.tif' --s2 'S2/*.tif' --set run.epochs=5 -o runs/mine
 
@@ -114,6 +116,10 @@ def _resolve(
     if not given and not s1:
         raise InputError("--data needs to know what to train; add --recipe NAME or CONFIG.yaml (geocr train lists the recipes)")
     source = resume / CONFIG_FILE if resume is not None else config
+    if resume is not None and not (resume / CONFIG_FILE).exists():
+        raise InputError(
+            f"--resume takes the folder of a run, with its {CONFIG_FILE}; there is no run in {resume}; begin one with --recipe or CONFIG.yaml"
+        )
     base: Mapping[str, Any] = _mapping(read_yaml(source), source) if source is not None else read_recipe(recipe or "scenes")
     pairs = [*_data_pairs(data, s1, s2), *(settings or [])]
     chosen = TrainConfig.from_dict(apply_overrides(base, pairs))
@@ -181,7 +187,7 @@ def _print_estimate(config: "TrainConfig", folder: Path, *, as_json: bool) -> No
     if as_json:
         print_json({"config": config.to_dict(), "folder": str(folder), "estimate": found.to_dict()})
         return
-    typer.echo(config.to_yaml())
+    typer.echo(config.to_yaml())  # alone on standard output: a file of it is a configuration
     print_facts(
         "sizes",
         [
@@ -194,11 +200,20 @@ def _print_estimate(config: "TrainConfig", folder: Path, *, as_json: bool) -> No
             ("steps", f"{found.steps:,}; {found.steps_per_epoch:,.1f} an epoch"),
             ("work", f"{found.forward_gflop:,.2f} Gflop for one sample's forward pass"),
         ],
+        err=True,
     )
     print_facts(
         "estimate",
         [
             ("memory", f"about {size_of(found.memory_bytes)} for weights, gradients, moments and a batch"),
-            ("time", f"about {found.hours:,.2f} h on {found.device}, without reading and validation"),
+            ("time", f"about {_duration(found.hours)} on {found.device}, without reading and validation"),
         ],
+        err=True,
     )
+
+
+def _duration(hours: float) -> str:
+    """Hours for people: `0.4 s`, `12 min`, `3.5 h`."""
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"

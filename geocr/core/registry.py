@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from geocr.core.errors import RegistryError
+from geocr.core.spelling import likely
 
 
 class Registry(Mapping[str, str]):
@@ -40,7 +41,7 @@ class Registry(Mapping[str, str]):
         """Where the object of this name lives."""
         entries = self._all
         if name not in entries:
-            msg = f"{self.group} knows {', '.join(sorted(entries))}; got {name!r}"
+            msg = f"{self.group} knows {', '.join(sorted(entries))}; got {name!r}{likely(name, entries)}"
             raise RegistryError(msg)
         return entries[name]
 

@@ -13,13 +13,28 @@ from geocr.models import MODELS
 from geocr.models.adversarial import AdversarialModel
 from geocr.models.base import FusionModel
 from geocr.training.adversarial import AdversarialTask
-from geocr.training.config import AdversarialConfig, ModelConfig, TrainConfig
+from geocr.training.config import AdversarialConfig, ModelConfig, RunConfig, TrainConfig
 from geocr.training.draws import seed_of
 from geocr.training.image_pool import ImagePool
 from geocr.training.objective import Objective, build_objective
 from geocr.training.optimizers import build_optimizer
 from geocr.training.supervised import SupervisedTask
 from geocr.training.task import Task
+
+
+def choose_device(run: RunConfig) -> str:
+    """`cuda` or `cpu`, as asked for or as there is.
+
+    Raises:
+        InputError: When more GPUs are asked for than there are.
+    """
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if run.device == "auto" else run.device
+    there = torch.cuda.device_count()
+    if device == "cuda" and there < run.devices:
+        raise InputError(
+            f"run.device={run.device} with run.devices={run.devices} asks for as many GPUs; this machine has {there}; use run.device=cpu or fewer"
+        )
+    return device
 
 
 def build_model(config: ModelConfig, *, seed: int, device: str = "cpu") -> FusionModel:

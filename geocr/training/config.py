@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from types import NoneType
+from typing import Any, Literal, Self, TypeAlias, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from geocr.core.errors import InputError
+from geocr.core.spelling import likely
 
 Source: TypeAlias = Literal["mean", "simulated"]
 """Which image of the model's answer a loss looks at; see `geocr.models.base.FusionOutput`."""
@@ -169,7 +171,7 @@ class TrainConfig(_Part):
         try:
             return cls.model_validate(stored)
         except ValidationError as error:
-            raise InputError(f"{source} must be valid; {_explain(error)}") from error
+            raise InputError(f"{source} must be valid; {_explain(error, cls)}") from error
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Self:
@@ -198,11 +200,32 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - whatever t
     """
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"a configuration must be a readable YAML file; there is nothing at {path}; geocr train lists the recipes"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"a configuration must be a readable YAML file; {path} is not: {error}") from error
 
 
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'as a whole'}: {item['msg']}, got {item['input']!r}"[:300] for item in error.errors()
-    )
+def _explain(error: ValidationError, root: type[BaseModel]) -> str:
+    return "; ".join(_complaint(item["type"], item["loc"], item["msg"], item["input"], root)[:400] for item in error.errors())
+
+
+def _complaint(kind: str, place: tuple[int | str, ...], message: str, given: Any, root: type[BaseModel]) -> str:  # noqa: ANN401 - as YAML gave it
+    path = ".".join(map(str, place)) or "as a whole"
+    if kind != "extra_forbidden":
+        return f"{path}: {message}, got {given!r}"
+    known = _settings_at(root, place[:-1])
+    where = ".".join(map(str, place[:-1])) or "a configuration"
+    return f"{path} is no setting; {where} has {', '.join(known)}{likely(str(place[-1]), known)}"
+
+
+def _settings_at(root: type[BaseModel], place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Names of the settings at a place that pydantic was able to reach."""
+    part: Any = root
+    for key in place:
+        part = get_args(part)[1] if get_origin(part) is dict else part.model_fields[str(key)].annotation
+        if NoneType in get_args(part):  # what may be left out
+            part = next(kind for kind in get_args(part) if kind is not NoneType)
+    return tuple(part.model_fields)

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from geocr.data.collate import collate_samples
 from geocr.models.base import FusionModel
-from geocr.training.build import build_model
+from geocr.training.build import build_model, choose_device
 from geocr.training.config import TrainConfig
 from geocr.training.loop import total_steps
 from geocr.training.material import Material, open_material
@@ -66,7 +66,7 @@ def estimate(config: TrainConfig) -> Estimate:
     """
     model = build_model(config.model, seed=config.run.seed, device="meta")  # counted, not computed
     material = open_material(config.data, model.spec, seed=config.run.seed, pictures=0)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.run.device == "auto" else config.run.device
+    device = choose_device(config.run)
     stream = BatchStream(material.train, size=config.data.batch, world=config.run.devices)
     steps = total_steps(config, stream.per_epoch)
     rows, cols, flop, kept = weigh(model, material, config)

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from geocr.core.errors import RegistryError
+from geocr.core.spelling import likely
 
 _FOLDER = "recipes"
 _ENDING = ".yaml"
@@ -25,7 +26,7 @@ def recipe_text(name: str) -> str:
     """
     names = recipe_names()
     if name not in names:
-        raise RegistryError(f"recipes are {', '.join(names)}; got {name!r}")
+        raise RegistryError(f"recipes are {', '.join(names)}; got {name!r}{likely(name, names)}")
     return files(__package__).joinpath(_FOLDER, name + _ENDING).read_text(encoding="utf-8")
 
 

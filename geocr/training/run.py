@@ -10,11 +10,11 @@ import torch
 from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 
-from geocr.core.errors import InputError, OutputExistsError, OutputWriteError
+from geocr.core.errors import OutputExistsError, OutputWriteError
 from geocr.core.html import facts_table
 from geocr.metrics.presets import find_preset
 from geocr.models.base import FusionModel
-from geocr.training.build import build_model, build_task
+from geocr.training.build import build_model, build_task, choose_device
 from geocr.training.config import RunConfig, TrainConfig
 from geocr.training.ema import MovingAverage
 from geocr.training.logs import open_logs
@@ -143,13 +143,11 @@ def train(
 def _fabric(run: RunConfig) -> Fabric:
     # buffers are not handed round: a discriminator runs twice before its backward, and each process keeps statistics of its own
     strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if run.devices > 1 else "auto"
-    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if run.device == "auto" else run.device
-    if accelerator == "cuda" and torch.cuda.device_count() < run.devices:
-        raise InputError(
-            f"run.devices={run.devices} asks for as many GPUs; this machine has {torch.cuda.device_count()}; use run.device=cpu or fewer"
-        )
     fabric = Fabric(
-        accelerator=accelerator, devices=run.devices, strategy=strategy, precision="bf16-mixed" if run.precision == "bf16" else "32-true"
+        accelerator=choose_device(run),
+        devices=run.devices,
+        strategy=strategy,
+        precision="bf16-mixed" if run.precision == "bf16" else "32-true",
     )
     fabric.launch()
     return fabric

@@ -36,7 +36,7 @@ def test_load_gives_the_object() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(RegistryError, match=r"geocr\.test knows never, path; got 'paht'"):
+    with pytest.raises(RegistryError, match=r"geocr\.test knows never, path; got 'paht'; did you mean 'path'\?$"):
         TABLE.load("paht")
     with pytest.raises(LookupError):
         TABLE["paht"]

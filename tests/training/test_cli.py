@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from geocr.cli.app import app
-from geocr.core.errors import InputError
+from geocr.cli.train import _duration
+from geocr.core.errors import GeocrError, InputError
 from geocr.data.datasets.synthetic import Synthetic
 from geocr.data.sample import FusionSample
 from geocr.training.build import build_model
@@ -95,16 +96,44 @@ def test_settings_from_a_file_with_single_ones_changed(tmp_path: Path) -> None:
         (["--s1", "a"], "scenes are given by both --s1 and --s2"),
         (["--recipe", "sscr", "--data", "a=b", "--s1", "a", "--s2", "b"], "on a data set .* or on scenes .* got both"),
         (["--recipe", "sscr", "--set", "optimizer.lr"], "--set takes PATH=VALUE"),
-        (["--recipe", "sscr", "--set", "optimizer.speed=1"], "optimizer.speed: Extra inputs are not permitted"),
+        (["--recipe", "sscr", "--set", "optimizer.speed=1"], "optimizer.speed is no setting; optimizer has name, lr, args"),
         (["--recipe", "sscr"], "give --data sen12mscr=PATH"),
-        (["missing.yaml"], "a configuration must be a readable YAML file"),
+        (["missing.yaml"], "a configuration must be a readable YAML file; there is nothing at missing.yaml"),
+        (["--recipe", "sscr", "--set", "optimizer.lrr=1"], "did you mean 'lr'?"),
+        (["--recipe", "sscr", "--set", "optimiser.lr=1"], "a configuration has about, model"),
+        (["--recipe", "sscr", "--set", "loss.l1.wieght=1"], "loss.l1 has loss, weight, args, of; did you mean 'weight'?"),
+        (["--recipe", "pix2pix", "--set", "adversarial.optimizer.lrr=1"], "adversarial.optimizer has name, lr, args; did you mean 'lr'?"),
+        (["--recipe", "scr"], "got 'scr'; did you mean 'sscr'?"),
+        (["--resume", "no_run"], "there is no run in no_run"),
     ],
 )
 def test_wrong_options_are_refused_in_words(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(GeocrError, match=said):
         geocr(*arguments)
     assert not (tmp_path / "runs").exists()
+
+
+def test_settings_of_a_dry_run_are_a_file_to_train_from(data: Path, tmp_path: Path) -> None:
+    small = options([*SMALL["dsen2cr"], "data.batch=2", "run.device=cpu", "run.epochs=3"])
+    shown = geocr("--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "--dry-run", *small)
+    (tmp_path / "settings.yaml").write_text(shown.stdout)
+    assert "sizes" in shown.stderr
+    again = geocr(str(tmp_path / "settings.yaml"), "--dry-run")
+    assert again.stdout == shown.stdout
+    assert again.exit_code == 0
+
+
+def test_a_gpu_that_is_not_there_is_told_before_training(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    asked = ["--recipe", "dsen2cr", "--data", f"sen12mscr={data}", "--set", "run.device=cuda", "--set", "run.devices=2"]
+    with pytest.raises(InputError, match=r"asks for as many GPUs; this machine has 1; use run\.device=cpu or fewer"):
+        geocr(*asked, "--dry-run")
+
+
+@pytest.mark.parametrize(("hours", "told"), [(0.0001, "0.4 s"), (0.2, "12 min"), (3.46, "3.5 h"), (1200, "1,200.0 h")])
+def test_a_time_is_told_in_a_unit_that_fits(hours: float, told: str) -> None:
+    assert _duration(hours) == told
 
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
