@@ -1,6 +1,7 @@
 """Options that commands about data sets share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,6 +66,18 @@ def open_dataset(
     for warning in caught:
         note(str(warning.message))
     return dataset
+
+
+def require_suffix(path: Path, suffix: str, *, what: str) -> None:
+    """Refuse a name that promises another format than the one that is written.
+
+    Raises:
+        InputError: When the path does not end in `suffix`.
+    """
+    from geocr.core.errors import InputError
+
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{what} is written as {suffix}; got {path}; give -o {path.with_suffix(suffix)}")
 
 
 def dataset_argument(text: str) -> tuple[str, str]:

@@ -118,6 +118,16 @@ class Display:
             self._bar.advance(self._task, steps)
 
 
+def in_words(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    """What is in a report, without the signs of a programming language: `collection sentinel-2-l2a, limit none`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {in_words(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        plain = all(isinstance(inner, int) for inner in value)
+        return (" x " if plain else ", ").join(in_words(inner) for inner in value) or "none"
+    return "none" if value is None else str(value)
+
+
 def print_facts(title: str, facts: list[tuple[str, str]], *, err: bool = False) -> None:
     """A titled two-column list on standard output, or on standard error."""
     width = max(len(name) for name, _ in facts)

@@ -1,5 +1,6 @@
 """`geocr data check`: is a data set whole?"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,8 +33,13 @@ def command(
 
       geocr data check SEN12MSCR --dataset sen12mscr --limit 1000 --json > check.json
     """
+    from geocr.core.errors import MissingDataError
     from geocr.data.check import check_dataset
+    from geocr.data.datasets import DATASETS
 
+    DATASETS[dataset]  # an unknown set is the greater mistake
+    if not Path(root).is_dir():
+        raise MissingDataError(f"a data set is checked in its folder; there is none at {root}; geocr data list tells how to get {dataset}")
     with Display(quiet=quiet or as_json) as display:
         report = check_dataset(
             dataset,

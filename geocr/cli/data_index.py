@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, Workers, open_dataset
+from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, Workers, open_dataset, require_suffix
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
 
 
@@ -34,6 +34,8 @@ def command(
 
       geocr data index scenes --dataset scenes --set patch_px=128 --cloud-mask rule
     """
+    if out is not None:
+        require_suffix(out, ".parquet", what="an index")
     from geocr.data.index import build_index, default_index
     from geocr.data.masker import PatchMasker
 

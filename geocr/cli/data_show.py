@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, open_dataset
+from geocr.cli._datasets import DatasetName, MaxDays, SetOptions, open_dataset, require_suffix
 from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_json
 
 
@@ -31,6 +31,7 @@ def command(
     from geocr.core.errors import OutputExistsError
     from geocr.data.show import spread, write_samples
 
+    require_suffix(out, ".png", what="a picture of samples")
     if out.exists() and not overwrite:
         raise OutputExistsError(f"outputs must not exist yet; {out} does; give --overwrite to replace it, or another -o")
     with Display(quiet=quiet or as_json) as display:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geocr.cli._datasets import SetOptions, dataset_argument, open_dataset
+from geocr.cli._datasets import SetOptions, dataset_argument, open_dataset, require_suffix
 from geocr.cli._options import DryRun
-from geocr.cli._render import AsJson, Display, Quiet, Verbose, print_facts, print_json
+from geocr.cli._render import AsJson, Display, Quiet, Verbose, in_words, print_facts, print_json
 
 if TYPE_CHECKING:
     from geocr.data.datasets.base import FusionDataset
@@ -40,7 +40,7 @@ def command(
       geocr export model.safetensors --format onnx --data sen12mscr=SEN12MSCR
     """
     from geocr.checkpoint import load_checkpoint
-    from geocr.core.errors import InputError
+    from geocr.core.errors import InputError, OutputExistsError
     from geocr.evaluation.portable import SUFFIXES, export_model, require_exportable
 
     loaded = load_checkpoint(checkpoint)
@@ -49,6 +49,9 @@ def command(
         raise InputError(f"--format is {' or '.join(SUFFIXES)}; got {kind!r}")
     require_exportable(loaded, form)
     target = out or checkpoint.with_suffix(SUFFIXES[form])
+    require_suffix(target, SUFFIXES[form], what=f"a program in the format {form}")
+    if target.exists() and not (overwrite or dry_run):
+        raise OutputExistsError(f"outputs must not exist yet; {target} does; give --overwrite to replace it, or another file with -o")
     with Display(quiet=quiet or as_json, stopped="nothing was written") as display:
         found = _patches(loaded.header.spec, data, split, settings, cloud_mask=cloud_mask, display=display)
         samples = [found[number] for number in _spread(len(found), patches)]
@@ -61,7 +64,7 @@ def command(
     if as_json:
         print_json(report)
     elif not quiet or dry_run:
-        print_facts("plan (nothing was written)" if dry_run else "done", [(name, str(value)) for name, value in report.items()])
+        print_facts("plan (nothing was written)" if dry_run else "done", [(name, in_words(value)) for name, value in report.items()])
 
 
 def _patches(

@@ -136,6 +136,6 @@ def _print_plan(request: "SearchRequest", *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    from geocr.cli._render import print_facts
+    from geocr.cli._render import in_words, print_facts
 
-    print_facts("search (nothing was asked)", [(name, str(value)) for name, value in facts.items()])
+    print_facts("search (nothing was asked)", [(name, in_words(value)) for name, value in facts.items()])

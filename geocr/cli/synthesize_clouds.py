@@ -23,14 +23,21 @@ def command(
     method: Annotated[
         str, typer.Option(help="synthetic, transplant (clouds of --donor), real-patches (of 38-Cloud), or mdfcr (as published, 8 bits).")
     ] = "synthetic",
-    cover: Annotated[float | None, typer.Option(help="Share under cloud; real-patches: of cells with a patch. (default: 0.3; 1)")] = None,
-    thick_share: Annotated[float, typer.Option(help="synthetic: share of the cover that is thick.")] = 0.6,
-    cirrus_share: Annotated[float, typer.Option(help="synthetic: share of the thin rest that is cirrus.")] = 0.5,
-    size_m: Annotated[float | None, typer.Option(help="synthetic: size of thick clouds. (default: 1800, less for small scenes)")] = None,
+    cover: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share under cloud; real-patches: of cells with a patch. (default: 0.3; 1)")
+    ] = None,
+    thick_share: Annotated[float, typer.Option(min=0, max=1, help="synthetic: share of the cover that is thick.")] = 0.6,
+    cirrus_share: Annotated[float, typer.Option(min=0, max=1, help="synthetic: share of the thin rest that is cirrus.")] = 0.5,
+    size_m: Annotated[
+        float | None,
+        typer.Option(help="synthetic: metres over which thick clouds alternate with gaps. (default: 1800, less for small scenes)"),
+    ] = None,
     sun_zenith: Annotated[
         float | None, typer.Option(help="synthetic: degrees from straight above. (default: from the file, else 38)")
     ] = None,
-    sun_azimuth: Annotated[float | None, typer.Option(help="synthetic: degrees from north. (default: from the file, else 155)")] = None,
+    sun_azimuth: Annotated[
+        float | None, typer.Option(help="synthetic: degrees clockwise from north. (default: from the file, else 155)")
+    ] = None,
     donor: Annotated[str | None, typer.Option(help="transplant: cloudy Sentinel-2 raster whose clouds are taken.")] = None,
     donor_mask: Annotated[
         str, typer.Option(help="transplant: auto, s2cloudless, rule, or a raster FILE in which all but 0 is cloud.")
@@ -64,9 +71,11 @@ def command(
     """
     options = {key: value for key, value in locals().items() if key not in ("quiet", "as_json", "verbose")}
     from geocr.core.errors import InputError
+    from geocr.core.spelling import likely
 
     if method not in METHODS:
-        raise InputError(f"--method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise InputError(f"--method must be one of {', '.join(METHODS)}, got {method!r}{likely(method, METHODS)}")
+    _refuse_foreign(options)
     with Display(quiet=quiet or as_json) as display:
         report = _write_set(options, display) if method == "mdfcr" else _write_scene(options, display)
     if as_json:
@@ -76,6 +85,22 @@ def command(
             "clouds written",
             [(key.replace("_", " "), f"{value:.1%}" if key.endswith("share") else str(value)) for key, value in report.items()],
         )
+
+
+_NEEDS = {"donor": ("transplant",), "donor_clear": ("transplant",), "patches": ("real-patches", "mdfcr"), "pairing": ("mdfcr",)}
+"""Options that name inputs, and the methods that read them."""
+
+
+def _refuse_foreign(options: dict[str, Any]) -> None:
+    """An input that the method would not read is most likely a forgotten --method."""
+    from geocr.core.errors import InputError
+
+    for name, methods in _NEEDS.items():
+        if options[name] is not None and options["method"] not in methods:
+            option = name.replace("_", "-")
+            raise InputError(
+                f"--{option} belongs to --method {' or '.join(methods)}; got --method {options['method']}; give that method, or leave --{option} away"
+            )
 
 
 def _write_set(options: dict[str, Any], display: Display) -> dict[str, Any]:
@@ -93,8 +118,9 @@ def _write_set(options: dict[str, Any], display: Display) -> dict[str, Any]:
 
 
 def _write_scene(options: dict[str, Any], display: Display) -> dict[str, Any]:
-    from geocr.clouds.write import windows_of, write_cloudy_scene
+    from geocr.clouds.write import require_free, windows_of, write_cloudy_scene
 
+    require_free(options["clear"], options["out"], options["mask_out"], overwrite=options["overwrite"])
     scene = _open(options["clear"], options)
     for note in scene.notes:
         display.note(note)

@@ -34,6 +34,22 @@ class CloudySummary:
     """Of the observed pixels."""
 
 
+def require_free(clear: str | Path, destination: Path, mask: Path | None, *, overwrite: bool) -> Path:
+    """The mask's place, when it and the scene's may be written.
+
+    Raises:
+        InputError: When one of them is the clear scene.
+        OutputExistsError: When a file is there and `overwrite` is not set.
+    """
+    mask = mask or destination.with_name(f"{destination.stem}_mask.tif")
+    for path in (destination, mask):
+        if path.resolve() == Path(clear).resolve():
+            raise InputError(f"a cloudy scene may not replace its clear one; -o and the input are both {path}: choose another name")
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"outputs must not exist yet; {path} does; give --overwrite to replace it, or another -o")
+    return mask
+
+
 def write_cloudy_scene(
     scene: Scene,
     painter: Painter,
@@ -61,12 +77,7 @@ def write_cloudy_scene(
         OutputWriteError: When writing fails.
         RasterReadError: When a block of the scene does not decode.
     """
-    mask = mask or destination.with_name(f"{destination.stem}_mask.tif")
-    for path in (destination, mask):
-        if path.resolve() == Path(scene.optical.path).resolve():
-            raise InputError(f"a cloudy scene may not replace its clear one; -o and the input are both {path}: choose another name")
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f"outputs must not exist yet; {path} does; give --overwrite to replace it, or another -o")
+    mask = require_free(scene.optical.path, destination, mask, overwrite=overwrite)
     with naming_failure(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     partial = (destination.with_name(f"{destination.name}.partial"), mask.with_name(f"{mask.name}.partial"))

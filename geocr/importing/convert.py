@@ -77,6 +77,10 @@ def import_checkpoint(
     out, file = Path(out), Path(file)
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} is already there; give --overwrite to replace it, or another name")
+    if not file.is_file():
+        raise CheckpointError(
+            f"an import reads the published file, which must exist; there is no file at {file}; geocr import-checkpoint lists what each method expects"
+        )
     if config is not None and known.config is None:
         raise CheckpointError(f"{method} has no settings file: its weights tell all that is needed; leave --config away, got {config}")
     plan = known.plan(file, None if config is None else read_settings(config))

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from geocr._version import __version__
-from geocr.cli._render import help_text
+from geocr.cli._render import help_text, in_words
 from tests.cli.conftest import Command
 
 HEAVY = ("torch", "rasterio", "numpy", "xarray", "dask", "scipy", "torchgeo", "shapely", "PIL")
@@ -124,3 +124,27 @@ def test_doctor_without_rasterio_and_torch(geocr: Command, monkeypatch: pytest.M
     assert done.code == 2
     assert done.json["gpu"] is None
     assert done.json["versions"]["gdal"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "none"),
+        ([], "none"),
+        ([[15.0, 46.0, 15.1, 46.1]], "15.0, 46.0, 15.1, 46.1"),
+        ({"sar": [1, 2, 64], "cloudy": [1, 13, 64]}, "sar 1 x 2 x 64; cloudy 1 x 13 x 64"),
+        ({"catalog": "archive", "collection": None}, "catalog archive; collection none"),
+    ],
+)
+def test_reports_are_told_without_the_signs_of_a_language(value: object, words: str) -> None:
+    assert in_words(value) == words
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("train", "[CONFIG.yaml]"), ("evaluate", "[CKPT...]"), ("predict-batch", "PAIRS"), ("fetch", "PAIRS"), ("export", "CKPT")],
+)
+def test_arguments_are_shown_once_and_in_capitals(geocr: Command, command: str, usage: str) -> None:
+    line = next(text for text in geocr(command, "--help").out.splitlines() if "Usage:" in text)
+    assert usage in line
+    assert "[[" not in line

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from geocr.cli.app import app
-from geocr.core.errors import GeoreferenceError, InputError, OutputExistsError, RegistryError
+from geocr.core.errors import GeoreferenceError, InputError, MissingDataError, OutputExistsError, RegistryError
 from geocr.data.check import check_dataset
 from tests.data_makers.scenes import make_scenes, write_s1
 from tests.data_makers.sen12mscr import make_sen12mscr
@@ -109,6 +109,21 @@ def test_an_empty_folder_fails_with_the_layout(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(tmp_path), "-d", "sen12mscr"])
     assert result.exit_code == 1
     assert "error: missing or empty layout (3)" in result.output
+
+
+def test_a_folder_that_is_not_there_is_no_finding(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"there is none at .*nowhere; geocr data list tells how to get sen12mscr"):
+        run("check", tmp_path / "nowhere", "-d", "sen12mscr")
+    with pytest.raises(RegistryError, match=r"got 'sen12mcsr'; did you mean 'sen12mscr'\?"):
+        run("check", tmp_path / "nowhere", "-d", "sen12mcsr")
+
+
+def test_a_name_promises_the_format_that_is_written(sen12: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"an index is written as \.parquet; got .*a\.csv; give -o .*a\.parquet"):
+        run("index", sen12, "-d", "sen12mscr", "-o", tmp_path / "a.csv")
+    with pytest.raises(InputError, match=r"a picture of samples is written as \.png; got .*a\.tif; give -o .*a\.png"):
+        run("show", sen12, "-d", "sen12mscr", "-o", tmp_path / "a.tif")
+    assert not list(tmp_path.glob("a.*"))
 
 
 def test_splits_that_share_a_region_fail(sen12: Path, monkeypatch: pytest.MonkeyPatch) -> None:

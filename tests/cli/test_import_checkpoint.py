@@ -69,6 +69,9 @@ def test_mistakes_end_with_a_sentence(geocr: Command, tmp_path: Path) -> None:
         (["nothing"], "geocr.importing knows acacrnet"),
         (["glfcr"], "geocr import-checkpoint glfcr FILE -o OUT.safetensors"),
         (["glfcr", tmp_path / "net.pth"], "needs the published file and where to write"),
+        (["uncrtaint", tmp_path / "net.pth", "-o", tmp_path / "m"], "got 'uncrtaint'; did you mean 'uncrtaints'?"),
+        (["uncrtaints", tmp_path / "none.pth", "-o", tmp_path / "m"], f"there is no file at {tmp_path}/none.pth"),
+        (["uncrtaints", tmp_path, "-o", tmp_path / "m"], f"there is no file at {tmp_path}"),
     ):
         done = geocr("import-checkpoint", *arguments)
         assert (done.code, done.out) == (2, "")

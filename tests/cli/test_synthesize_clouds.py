@@ -123,10 +123,32 @@ def test_mdfcr_writes_its_folders_as_published_and_whole(folder: Path, tmp_path:
         (("--method", "transplant"), "needs --donor"),
         (("--method", "real-patches"), "needs --patches"),
         (("--method", "mdfcr", "--patches", "38"), "needs --pairing"),
-        (("--cover", 1.5), "between 0 and 1"),
+        (("--method", "sythetic"), "did you mean 'synthetic'"),
+        (("--donor", "cloudy.tif"), "--donor belongs to --method transplant; got --method synthetic"),
+        (("--method", "transplant", "--patches", "38"), "--patches belongs to --method real-patches or mdfcr"),
     ],
 )
 def test_what_is_missing_is_named(folder: Path, tmp_path: Path, options: tuple[object, ...], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         run(folder / "truth_s2.tif", "-o", tmp_path / "cloudy.tif", *options)
     assert isinstance(caught.value, GeocrError)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--cover", 40), ("--cover", -0.1), ("--thick-share", 2), ("--cirrus-share", -1)])
+def test_shares_lie_between_0_and_1(folder: Path, tmp_path: Path, option: str, value: float) -> None:
+    result = CliRunner().invoke(app, ["synthesize-clouds", str(folder / "truth_s2.tif"), "-o", str(tmp_path / "c.tif"), option, str(value)])
+    assert result.exit_code == 2
+    assert "Invalid value" in result.output
+    assert not (tmp_path / "c.tif").exists()
+
+
+def test_what_is_in_the_way_is_told_before_clouds_are_looked_for(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a scene was opened")
+
+    monkeypatch.setattr("geocr.io.open.open_scene", never)
+    for name in ("cloudy.tif", "cloudy_mask.tif"):
+        (tmp_path / name).touch()
+        with pytest.raises(OutputExistsError, match=f"{name} does; give --overwrite"):
+            run(folder / "truth_s2.tif", "-o", tmp_path / "cloudy.tif")
+        (tmp_path / name).unlink()

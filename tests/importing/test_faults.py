@@ -186,7 +186,7 @@ def test_damaged_files_of_keras_are_refused(folder: Path) -> None:
     for length in (0, 4, 8, 100, len(whole) // 2):
         path.write_bytes(whole[:length])
         refused(folder, "weights of Keras must be", "dsen2cr", "net.h5")
-    refused(folder, "a weight file must be readable.*No such file", "dsen2cr", "absent.h5")
+    refused(folder, "the published file, which must exist; there is no file at .*absent", "dsen2cr", "absent.h5")
 
 
 def test_keras_layers_that_have_no_place_are_listed(folder: Path) -> None:
