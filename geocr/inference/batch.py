@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from geocr.catalog.collection import COLLECTION_NAME, require_own, write_collection
+from geocr.checkpoint import read_header
 from geocr.config import PredictConfig
 from geocr.core.errors import GeocrError, InputError
 from geocr.inference.item import collection_id, item_place
+from geocr.inference.methods import refuse_model_settings
 from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
@@ -77,8 +79,11 @@ def run_batch(
         A status for each scene, in the order of `pairs`.
 
     Raises:
+        CheckpointError: When the checkpoint cannot be read; on a cluster only its workers can tell.
+        InputError: When settings are wrong for every scene alike.
         OutputExistsError: When a collection would replace a file that geocr did not write.
     """
+    _require_method(config, scheduler)
     collection = collection_place([pair.out for pair in pairs]) if stac else None
     if isinstance(collection, Path) and not _may_be_made(collection.parent):
         collection = None  # results whose only common folder is somebody else's have no collection
@@ -93,6 +98,14 @@ def run_batch(
     if collection is not None and items:
         write_collection(collection, items, identity=collection_id(collection))
     return [statuses[str(pair.out)] for pair in pairs]
+
+
+def _require_method(config: PredictConfig, scheduler: str) -> None:
+    """What would fail scene after scene stops the batch before its first one, and leaves no status behind."""
+    if config.checkpoint is None:
+        refuse_model_settings(config)
+    elif scheduler in ("threads", "processes"):
+        read_header(config.checkpoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,12 @@ from geocr.inference.temporal_method import TemporalMethod
 from geocr.io.scene import Scene
 
 
-def _refuse_model_settings(config: PredictConfig) -> None:
-    """Settings that mean nothing without a trained model."""
+def refuse_model_settings(config: PredictConfig) -> None:
+    """Refuse settings that mean nothing without a trained model.
+
+    Raises:
+        InputError: When there are some.
+    """
     if (config.tile_px, config.overlap_px, config.batch) != (None, None, None) or config.precision != "auto" or config.compiled:
         raise InputError(
             "--tile, --overlap, --batch, --precision and --compile are settings of a trained model; without --checkpoint leave them out"
@@ -44,7 +48,7 @@ def choose_method(
     if own is not None:
         method = OwnMethod(reconstructor=own, batch=config.batch or 1)
     elif config.checkpoint is None:
-        _refuse_model_settings(config)
+        refuse_model_settings(config)
         if config.method == "temporal" and not others:
             raise InputError("--method temporal fills from other dates, and there is none; name some with --reference S2[,S1]")
         if others and config.method != "scenefit":

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from geocr.config import PredictConfig
-from geocr.core.errors import InputError, OutputWriteError, RasterNotFoundError
+from geocr.core.errors import CheckpointError, InputError, OutputWriteError, RasterNotFoundError
 from geocr.inference.batch import SceneStatus, run_batch, status_place
 from geocr.inference.pairs import ScenePair, missing_inputs, read_pairs
 from tests.scenes import write_raster
@@ -150,6 +150,18 @@ def test_other_settings_leave_a_scene_and_its_status_alone(tmp_path: Path) -> No
     (again,) = run_batch(pairs, config.model_copy(update={"uncertainty": True}), overwrite=True)
     assert again.outcome == "done"
     assert (tmp_path / "out" / "a_s2_cloudfree_std.tif").exists()
+
+
+def test_what_is_wrong_for_every_scene_stops_the_batch_before_it_begins(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    pairs = read_pairs(str(tmp_path / "a_s2.tif"), folder=tmp_path / "out", no_s1=False)
+    (tmp_path / "net.safetensors").write_text("no tensors")
+    for name in ("none.safetensors", "net.safetensors"):
+        with pytest.raises(CheckpointError, match=name):
+            run_batch(pairs, clear(tmp_path).model_copy(update={"checkpoint": str(tmp_path / name)}))
+    with pytest.raises(InputError, match="settings of a trained model"):
+        run_batch(pairs, clear(tmp_path).model_copy(update={"tile_px": 64}))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_is_no_scene_and_a_file_no_folder(tmp_path: Path) -> None:
