@@ -100,7 +100,7 @@ def test_a_contestant_that_died_is_a_result_and_ratios_are_to_geocr(script: Scri
     assert "| 3.00 |" in lines[3]
     assert lines[3].endswith("| NO |")
     assert "killed: above the cap after 9 s, 17.2 GiB" in lines[4]
-    assert next(peers.verdicts(results)) == "geocr's wall is 0.33 of the best peer's (monai)."
+    assert next(peers.verdicts(results)) == "geocr: wall is 0.33 of the best peer's (monai)."
 
 
 @pytest.mark.slow
