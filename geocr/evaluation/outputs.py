@@ -15,7 +15,7 @@ from geocr.evaluation.gallery import draw_galleries
 from geocr.evaluation.plots import draw_plots
 from geocr.evaluation.report import markdown, summarise, write_rows
 from geocr.evaluation.run import EvaluationResult
-from geocr.io.failure import naming_failure
+from geocr.io.failure import naming_failure, require_writable_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class EvaluationFolder:
 
         Raises:
             OutputExistsError: When one of the files is there and may not be replaced.
+            OutputWriteError: When nothing could be written there.
         """
+        require_writable_folder(self.folder)
         files = (self.summary, self.samples, self.table, self.predictions)
         there = [path for path in (files[:1] if self.part.exists() else files) if path.exists()]
         if there and not overwrite:

@@ -20,7 +20,7 @@ from geocr.core.types import NumberArray
 from geocr.data.sample import FusionSample
 from geocr.evaluation.network import NetworkPredictor, require_fit
 from geocr.evaluation.prediction import Prediction
-from geocr.io.failure import naming_failure
+from geocr.io.failure import naming_failure, require_writable_folder
 from geocr.models.base import FusionModel, FusionOutput
 from geocr.models.spec import ModelSpec
 from geocr.radiometry.normalize import Normalizer
@@ -178,6 +178,7 @@ def export_model(
     require_exportable(checkpoint, kind)
     if destination.exists() and not overwrite:
         raise OutputExistsError(f"outputs must not exist yet; {destination} does; give --overwrite to replace it, or another file with -o")
+    require_writable_folder(destination.parent)
     if not samples:
         raise InputError("an export is checked on one patch or more, got none")
     for sample in samples:

@@ -21,6 +21,7 @@ from geocr.inference.outputs import as_place
 from geocr.inference.pairs import ScenePair
 from geocr.inference.run import predict_scene, usable_cores
 from geocr.inference.schedule import ONE_GPU, cluster_client, gpus_here, offered_resources, require_scheduler
+from geocr.io.failure import require_writable_folder
 from geocr.io.remote import is_object, object_head, read_object, write_object
 
 Outcome: TypeAlias = Literal["done", "kept", "failed"]
@@ -191,6 +192,7 @@ def process_pair(pair: ScenePair, how: _How, *, threads: int | None) -> SceneSta
     began = time.monotonic()
     try:
         if isinstance(pair.out, Path):
+            require_writable_folder(pair.out.parent)
             pair.out.parent.mkdir(parents=True, exist_ok=True)
         result = predict_scene(
             pair.s1,

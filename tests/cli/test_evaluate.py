@@ -1,6 +1,8 @@
 """`geocr evaluate` and `geocr export` from the command line."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,39 @@ def test_export(geocr: Command, net: Path, tmp_path: Path) -> None:
     assert geocr("export", net, "--format", "torch-export", *SET, "-o", target).code == 2
     wrong = geocr("export", net, "--format", "tflite")
     assert (wrong.code, "--format is onnx or torch-export" in wrong.err) == (2, True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
+    geocr: Command, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr("geocr.evaluation.study.evaluate_into", never)
+    monkeypatch.setattr("geocr.evaluation.portable.PortableModel", never)
+    (tmp_path / "file").touch()
+    for writable, said in (
+        (True, "is a file; choose another with -o"),
+        (False, "can be written to, and .* cannot; choose another with -o"),
+    ):
+        monkeypatch.setattr("geocr.io.failure.os.access", lambda _, mode, answer=writable: answer or not mode & os.W_OK)
+        place = tmp_path / "file" if writable else tmp_path / "new"
+        told = (
+            geocr("evaluate", "--data", "synthetic=.", "--baseline", "input", "-o", place / "a"),
+            geocr("export", net, "--format", "torch-export", "-o", place / "net.pt2"),
+        )
+        for done in told:
+            assert done.code == 2
+            assert re.search(said, done.err), done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_export_names_another_format_or_an_existing_file_first(geocr: Command, net: Path, tmp_path: Path) -> None:
+    wrong = geocr("export", net, "--format", "torch-export", "-o", tmp_path / "net.onnx")
+    assert (wrong.code, "is written as .pt2; got" in wrong.err) == (2, True)
+    (tmp_path / "net.pt2").touch()
+    there = geocr("export", net, "--format", "torch-export", "-o", tmp_path / "net.pt2")
+    assert (there.code, "give --overwrite" in there.err, "invented" in there.err) == (2, True, False)
 
 
 def test_export_without_data_says_that_patches_are_invented(geocr: Command, net: Path, tmp_path: Path) -> None:

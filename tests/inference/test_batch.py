@@ -164,6 +164,16 @@ def test_what_is_wrong_for_every_scene_stops_the_batch_before_it_begins(tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    make_pair(tmp_path, "a")
+    (tmp_path / "file").touch()
+    pair = ScenePair(s1=None, s2=str(tmp_path / "a_s2.tif"), out=tmp_path / "file" / "a.tif")
+    (status,) = run_batch([pair], clear(tmp_path), stac=False)
+    assert status.outcome == "failed"
+    assert "file is a file; choose another with -o" in (status.error or "")
+    assert status.traceback is None
+
+
 def test_a_folder_is_no_scene_and_a_file_no_folder(tmp_path: Path) -> None:
     make_pair(tmp_path, "a")
     for source in (".", str(tmp_path), f"{tmp_path}/"):
