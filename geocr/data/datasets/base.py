@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import date
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
@@ -101,7 +102,8 @@ class FusionDataset(NonGeoDataset):
         self.validate = options.get("validate", False)
         unknown = set(options) - set(Options.__annotations__)
         if unknown:
-            raise InputError(f"options of {self.card.name} are {', '.join(Options.__annotations__)}; got {', '.join(sorted(unknown))}")
+            known = ", ".join([*_own_options(type(self)), *Options.__annotations__])
+            raise InputError(f"options of {self.card.name} are {known}; got {', '.join(sorted(unknown))}")
         self.skipped: dict[str, str] = {}
         self._check_split()
         scan = self._scan()
@@ -302,7 +304,9 @@ class FusionDataset(NonGeoDataset):
         samples = found if isinstance(found, Records) else Records.of(found)
         chosen = samples if self.split is None else samples.of_split(self.split)
         if not len(chosen):
-            counts = ", ".join(f"{count} of split {name}" for name, count in samples.count_splits().items())
+            counts = ", ".join(
+                f"{count} of {'no split' if name is None else f'split {name}'}" for name, count in samples.count_splits().items()
+            )
             left_out = "".join(f"; {len(ids)} left out without their {partner}" for partner, ids in self.missing.items())
             wanted = "samples" if self.split is None else f"samples of split {self.split}"
             raise self.missing_data(wanted, f"{counts or 'no complete sample'}{left_out}")
@@ -350,6 +354,11 @@ def _day(text: str | None) -> float:
 def _stack(images: Sequence[FloatArray]) -> Tensor:
     """`(date, band, y, x)`; one date is a view, not a copy."""
     return torch.from_numpy(images[0][None] if len(images) == 1 else np.stack(images))
+
+
+def _own_options(kind: type) -> list[str]:
+    """Names of the options that a data set has beside those of all."""
+    return [name for name, given in signature(kind).parameters.items() if given.kind is Parameter.KEYWORD_ONLY]
 
 
 def _chosen(asked: Sequence[str] | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:

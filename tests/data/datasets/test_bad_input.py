@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from geocr.core.errors import InputError, MissingDataError, RasterNotFoundError, RasterReadError, SampleError, UnitsError
 from geocr.data.collate import collate_samples
+from geocr.data.datasets import DATASETS
 from geocr.data.datasets.base import DataWarning
 from geocr.data.datasets.reading import read_backscatter, read_counts, read_layers, read_mask, read_picture, read_reflectance
 from geocr.data.datasets.sen12mscr import Sen12mscr
@@ -285,3 +286,14 @@ def test_bytes_behind_a_png_do_no_harm(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.png", pixels)
     path.write_bytes(path.read_bytes() + b"trailing")
     assert np.array_equal(read_picture(path), pixels.transpose(2, 0, 1))
+
+
+def test_a_misspelt_option_is_told_with_all_that_there_are() -> None:
+    with pytest.raises(InputError, match=r"options of synthetic are length, size_px, .*split, .*; got lenght"):
+        DATASETS.load("synthetic")(".", lenght=3)
+
+
+def test_samples_of_no_split_are_counted_in_words(tmp_path: Path) -> None:
+    make_sen12mscr(tmp_path, {SEASON: [9999]}, patches=(1, 2))
+    with pytest.raises(MissingDataError, match="2 of no split"):
+        Sen12mscr(tmp_path, split="test")
