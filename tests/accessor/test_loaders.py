@@ -104,6 +104,25 @@ def test_the_layout_of_stackstac(paths: ScenePaths) -> None:
     np.testing.assert_array_equal(clear.values[0], expected.values)
 
 
+def test_stackstac_itself(paths: ScenePaths, tmp_path: Path) -> None:
+    """Where it is installed: it asks for pandas before 3, which an environment of the tests does not have."""
+    stackstac = pytest.importorskip("stackstac")
+    source = opened(paths.s2)
+    cube = stackstac.stack(
+        items(paths, tmp_path), assets=list(BANDS), epsg=source.rio.crs.to_epsg(), resolution=10, rescale=False, chunksize=80
+    )
+    assert optical_stack(cube).grid.transform == source.rio.transform()
+    settings = {"mask_buffer_m": 0, "s2_scale": 1e-4, "s2_offset": -0.1, "reconstructor": Blend()}
+    clear = cube.geocr.remove_clouds(str(paths.s1), cloud_mask=opened(paths.mask), **settings)
+    assert isinstance(clear.data, da.Array)
+    made = clear.isel(time=0).compute()
+    direct = source.geocr.remove_clouds(str(paths.s1), cloud_mask=opened(paths.mask), mask_buffer_m=0, reconstructor=Blend())
+    np.testing.assert_array_equal(made.geocr.provenance.values, direct.geocr.provenance.values)
+    values, observed = np.nan_to_num(made.values), direct.geocr.provenance.values == 1
+    np.testing.assert_array_equal(values[:, observed], direct.values[:, observed])
+    np.testing.assert_allclose(values, direct.values, atol=0.501)  # of floats nothing is rounded to counts
+
+
 def test_a_result_goes_to_netcdf_and_back(paths: ScenePaths, tmp_path: Path) -> None:
     clear = opened(paths.s2).geocr.remove_clouds(reconstructor=Blend())
     clear.to_netcdf(tmp_path / "clear.nc", engine="h5netcdf")
