@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from geocr.models.base import FusionModel
+from geocr.models.receptive import evaluating
 
 COUNTED_PX = 64
 """Side of the tile that is computed, made larger for models that need it: a tenth of a second for most."""
@@ -71,14 +72,11 @@ def forward_bytes(model: FusionModel, side_px: int, dates: int = 1) -> int:
     """
     spec = model.spec
     side = min(side_px, spec.padded_px(COUNTED_PX))
-    frame, trained = (1, dates), model.training
-    with torch.inference_mode(mode=False), torch.no_grad(), _LiveBytes() as live:
+    frame = (1, dates)
+    with torch.inference_mode(mode=False), evaluating(model), _LiveBytes() as live:
         sar = torch.zeros((*frame, len(spec.sar_bands), side, side))
         cloudy = torch.zeros((*frame, len(spec.optical_in), side, side))
         mask = torch.zeros((*frame, side, side), dtype=torch.bool) if spec.needs_mask else None
         days = torch.zeros(frame) if spec.needs_dates else None
-        try:
-            model.eval()(sar, cloudy, mask, days)
-        finally:
-            model.train(trained)
+        model(sar, cloudy, mask, days)
     return int(live.peak * (side_px / side) ** 2)

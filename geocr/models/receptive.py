@@ -42,7 +42,7 @@ def probe_receptive_radius(model: FusionModel, *, window_px: int = 256) -> int |
     side = model.spec.padded_px(window_px)
     stride = model.spec.size_multiple_px
     centre = side // 2 // stride * stride
-    with _evaluating(model):
+    with evaluating(model):
         if _marked(model, side, None).any():
             raise InputError("a model must give finite values for finite inputs, got NaN; its weights are broken")
         radius = 0
@@ -81,7 +81,7 @@ def strip_reach_px(model: FusionModel, *, within_px: int) -> int:
     first = model.spec.padded_px(within_px + 1)
     long, short = model.spec.padded_px(first + stride + within_px + 1), model.spec.padded_px(STRIP_PX)
     lines = [first + place for place in (range(stride) if stride <= EVERY_PLACE_UP_TO else (0, 1, stride - 2, stride - 1))]
-    with _evaluating(model):
+    with evaluating(model):
         reach = max(_line_reach_px(model, (long, short), 0, lines), _line_reach_px(model, (short, long), 1, lines))
         if reach > within_px and _marked(model, model.spec.padded_px(STRIP_PX), None).any():
             raise InputError("a model must give finite values for finite inputs, got NaN; its weights are broken")
@@ -111,7 +111,7 @@ def _line_reach_px(model: FusionModel, size: tuple[int, int], axis: int, lines: 
 
 
 @contextmanager
-def _evaluating(model: FusionModel) -> Iterator[None]:
+def evaluating(model: FusionModel) -> Iterator[None]:
     """Eval mode without gradients, and every layer back in its own mode after it."""
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()

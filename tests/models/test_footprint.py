@@ -39,3 +39,12 @@ def test_it_grows_with_the_area_and_leaves_the_model_alone() -> None:
     small, large = forward_bytes(model, 64), forward_bytes(model, 128)
     assert large == pytest.approx(4 * small, rel=0.02)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_every_layer_keeps_its_own_mode() -> None:
+    model: FusionModel = FusionUNet(widths=(4, 8)).train()
+    next(model.children()).eval()  # frozen
+    modes = [layer.training for layer in model.modules()]
+    forward_bytes(model, 64)
+    assert len(set(modes)) == 2
+    assert [layer.training for layer in model.modules()] == modes
